@@ -1,0 +1,125 @@
+//! The fate of each frame that is ours to judge, by name.
+
+/// Declares the fates once: the enum, the counters with one named field each (so that
+/// `bpftool map dump` prints names), and the lists that tie the two together.
+macro_rules! fates {
+    ($($(#[$doc:meta])+ $variant:ident, $field:ident, $action:ident;)+) => {
+        /// Why a frame was answered, dropped, passed or rewritten.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[repr(u32)]
+        pub enum Fate {
+            $($(#[$doc])+ $variant,)+
+        }
+
+        /// Frames by fate: the value of `LB_FRAMES`, one for each CPU. Host byte order.
+        #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+        #[repr(C)]
+        pub struct FrameCounters {
+            $($(#[$doc])+ pub $field: u64,)+
+        }
+
+        impl Fate {
+            /// Every fate, in the order of the counters.
+            pub const ALL: [Self; [$(stringify!($variant)),+].len()] = [$(Self::$variant),+];
+
+            /// The name that users see: the field of the counter.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($field),)+
+                }
+            }
+
+            /// What happens to a frame with this fate.
+            #[must_use]
+            pub const fn action(self) -> Action {
+                match self {
+                    $(Self::$variant => Action::$action,)+
+                }
+            }
+        }
+
+        impl FrameCounters {
+            /// The count of one fate.
+            #[must_use]
+            pub const fn get(&self, fate: Fate) -> u64 {
+                match fate {
+                    $(Fate::$variant => self.$field,)+
+                }
+            }
+
+            /// Adds the counts of another CPU.
+            pub fn add(&mut self, other: &Self) {
+                let Self { $($field),+ } = self;
+                $(*$field = $field.wrapping_add(other.$field);)+
+            }
+        }
+    };
+}
+
+/// What the entry points do with a frame once its fate is known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// Out of the interface it came from, rewritten as the answer.
+    Answer,
+    /// Goes no further.
+    Drop,
+    /// On to the stack (ingress) or to the wire (egress).
+    Pass,
+}
+
+fates! {
+    /// A request for a VIP announced here: answered.
+    Answered, answered, Answer;
+    /// The reserved entry of the self-test: answered, but never counted.
+    SelfTest, self_test, Answer;
+    /// A request for a VIP that this node knows but does not announce.
+    Suppressed, suppressed, Drop;
+    /// A request for an announced VIP after the agent's lease has ended.
+    LeaseExpired, lease_expired, Drop;
+    /// A request for a VIP whose sender gives a group or zero address as its own.
+    SenderNotUnicast, sender_not_unicast, Drop;
+    /// A request for a VIP, a day after the agent's lease has ended: the host is left alone.
+    LeaseAbandoned, lease_abandoned, Pass;
+    /// A request for an address that no entry names on this interface.
+    NotOurTarget, not_our_target, Pass;
+    /// A request for a VIP sent to the link-layer address of another station.
+    OtherDestination, other_destination, Pass;
+    /// An announcement (RFC 5227, 3: spa = tpa) that claims no VIP of ours.
+    Announcement, announcement, Pass;
+    /// A reply that claims no VIP of ours.
+    Reply, reply, Pass;
+    /// An announcement or reply that claims a VIP announced here for another station.
+    ForeignClaim, foreign_claim, Pass;
+    /// Neither request nor reply.
+    UnknownOper, unknown_oper, Pass;
+    /// ARP for another hardware or protocol type, or with other address lengths.
+    NotEthernetIpv4, not_ethernet_ipv4, Pass;
+    /// Shorter than its format.
+    Truncated, truncated, Pass;
+    /// For a VLAN on top of this interface (the tag was taken off by the NIC or the stack).
+    VlanTagged, vlan_tagged, Pass;
+    /// Outgoing, with a VIP that is not announced here as sender: sender replaced.
+    SenderRewritten, sender_rewritten, Pass;
+}
+
+const _: () = assert!(size_of::<FrameCounters>() == 8 * Fate::ALL.len());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_lie_in_the_order_of_the_fates() {
+        for (place, fate) in Fate::ALL.into_iter().enumerate() {
+            assert_eq!(place, fate as usize, "{}", fate.name());
+        }
+    }
+
+    #[test]
+    fn counters_of_two_cpus_add_up() {
+        let mut sum = FrameCounters { answered: 2, ..FrameCounters::default() };
+        sum.add(&FrameCounters { answered: 3, truncated: 1, ..FrameCounters::default() });
+        assert_eq!(sum, FrameCounters { answered: 5, truncated: 1, ..FrameCounters::default() });
+    }
+}

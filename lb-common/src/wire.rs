@@ -1,0 +1,5 @@
+//! Wire formats. Everything is a byte array in wire order behind accessors, so a format can be laid over a
+//! frame at any address.
+
+pub mod arp;
+pub mod ethernet;
