@@ -148,9 +148,9 @@ pub struct Claim {
     /// Interface on which it was heard.
     pub ifindex: u32,
     /// Bytes of `address` in use: 4 or 16.
-    pub address_len: u8,
+    pub address_len: u32,
     /// Zero.
-    pub reserved: [u8; 5],
+    pub reserved: [u8; 2],
     /// Link-layer address that the claimant gives as its own.
     pub claimant: [u8; 6],
     /// The VIP, left-aligned, rest zero.

@@ -6,16 +6,17 @@ use lb_common::{
     wire::arp::Frame,
 };
 
+/// Of [`Claim`]s. The unit type here keeps the map loadable by libbpf too, which wants a ring buffer's value to
+/// have no size.
 #[btf_map]
-static LB_EVENTS: RingBuf<Claim, { EVENT_BYTES as usize }> = RingBuf::new();
+static LB_EVENTS: RingBuf<(), { EVENT_BYTES as usize }> = RingBuf::new();
 
 /// Reports that the sender of `frame` claims a VIP announced here. A full buffer loses it: the claimant will
 /// claim again, and the agent that is so far behind has other troubles.
 #[inline(always)]
 pub fn claim(seen_ns: u64, ifindex: u32, frame: &Frame) {
-    let mut address = [0; 16];
-    let [a, b, c, d] = frame.spa;
-    (address[0], address[1], address[2], address[3]) = (a, b, c, d);
-    let claim = Claim { seen_ns, ifindex, address_len: 4, reserved: [0; 5], claimant: frame.sha, address };
-    let _ = LB_EVENTS.output(claim, 0);
+    // Left-aligned, by way of an integer: as an array the compiler would call memset, which no program may.
+    let address = u128::from(u32::from_le_bytes(frame.spa)).to_le_bytes();
+    let claim = Claim { seen_ns, ifindex, address_len: 4, reserved: [0; 2], claimant: frame.sha, address };
+    let _ = LB_EVENTS.output_untyped::<Claim>(claim, 0);
 }

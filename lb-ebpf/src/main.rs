@@ -4,6 +4,9 @@
 //! What is not ours, malformed or unknown passes to the stack.
 #![no_std]
 #![no_main]
+#![expect(missing_docs, reason = "the attributes of aya make public items of their own")]
+// For the one instruction in `vips::increment`.
+#![feature(asm_experimental_arch)]
 
 mod arp;
 mod events;

@@ -6,7 +6,10 @@ use aya_ebpf::{
     helpers::{bpf_redirect, bpf_skb_change_tail, bpf_xdp_adjust_tail},
     programs::{TcContext, XdpContext},
 };
-use lb_common::wire::ethernet::{self, ETHERTYPE_ARP, MIN_FRAME_LEN};
+use lb_common::wire::{
+    arp::FRAME_LEN,
+    ethernet::{self, ETHERTYPE_ARP, MIN_FRAME_LEN},
+};
 
 /// A frame in the hands of a program.
 pub trait Packet {
@@ -45,16 +48,6 @@ unsafe impl<const N: usize> Overlay for [u8; N] {}
 #[inline(always)]
 fn head<T: Overlay>(data: usize, data_end: usize) -> Option<*mut T> {
     (data + size_of::<T>() <= data_end).then_some(data as *mut T)
-}
-
-/// Zeros what `pad` has added behind the first `len` bytes.
-#[inline(always)]
-fn zero_padding<P: Packet>(packet: &mut P, len: usize) {
-    let Some(frame) = packet.head::<[u8; MIN_FRAME_LEN]>() else { return };
-    for at in len..MIN_FRAME_LEN {
-        // SAFETY: `head` has proved MIN_FRAME_LEN bytes; no other reference to the frame lives.
-        unsafe { frame.cast::<u8>().add(at).write(0) };
-    }
 }
 
 /// A frame in the driver, or in generic XDP.
@@ -181,7 +174,8 @@ impl Packet for SkbPacket {
         }
         // SAFETY: the context is valid, and no pointer into the frame is used after this.
         if unsafe { bpf_skb_change_tail(self.skb(), MIN_FRAME_LEN as u32, 0) } == 0 {
-            zero_padding(self, lb_common::wire::arp::FRAME_LEN);
+            // Not every kernel zeros what it adds; what a short frame had behind the packet goes too.
+            let _ = self.context.store(FRAME_LEN, &[0_u8; MIN_FRAME_LEN - FRAME_LEN], 0);
         }
     }
 }

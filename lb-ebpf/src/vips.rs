@@ -1,6 +1,6 @@
 //! The map of VIPs and, apart from it, their counters.
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::arch::asm;
 
 use aya_ebpf::{bindings::BPF_F_NO_PREALLOC, btf_maps::HashMap, macros::btf_map};
 use lb_common::maps::{CLAIM_INTERVAL_NS, MAX_VIPS, VipEntry, VipKeyV4, VipStats};
@@ -22,11 +22,10 @@ pub fn get(key: &VipKeyV4) -> Option<&'static VipEntry> {
     unsafe { LB_VIPS_V4.get(key) }
 }
 
-/// Counters of a VIP, or a stand-in that counts nothing while the agent has made none.
+/// Counters of a VIP; without them (the agent has made none yet) nothing is counted.
 #[inline(always)]
-pub fn stats(key: &VipKeyV4) -> Option<&'static VipStats> {
-    // SAFETY: as in `get`; the fields are changed only through atomics and aligned stores.
-    unsafe { LB_STATS_V4.get(key) }
+pub fn stats(key: &VipKeyV4) -> Option<*mut VipStats> {
+    LB_STATS_V4.get_ptr_mut(key)
 }
 
 /// What the programs do with a VIP's counters.
@@ -40,35 +39,43 @@ pub trait Stats {
     fn is_claim_due(&self, now_ns: u64) -> bool;
 }
 
-impl Stats for Option<&VipStats> {
+impl Stats for Option<*mut VipStats> {
     #[inline(always)]
     fn requested(&self) {
-        let Some(stats) = self else { return };
-        cell(&stats.requests).fetch_add(1, Relaxed);
+        let Some(stats) = *self else { return };
+        // SAFETY: map memory, alive until the program ends.
+        increment(unsafe { &raw mut (*stats).requests });
     }
 
     #[inline(always)]
     fn answered(&self, now_ns: u64) {
-        let Some(stats) = self else { return };
-        cell(&stats.answers).fetch_add(1, Relaxed);
-        cell(&stats.last_answer_ns).store(now_ns, Relaxed);
+        let Some(stats) = *self else { return };
+        // SAFETY: map memory, alive until the program ends.
+        increment(unsafe { &raw mut (*stats).answers });
+        // SAFETY: as above; the field is aligned, so the store is whole.
+        unsafe { (&raw mut (*stats).last_answer_ns).write_volatile(now_ns) };
     }
 
     #[inline(always)]
     fn is_claim_due(&self, now_ns: u64) -> bool {
-        let Some(stats) = self else { return false };
-        let last_ns = cell(&stats.last_claim_ns);
-        if last_ns.load(Relaxed) != 0 && now_ns < last_ns.load(Relaxed) + CLAIM_INTERVAL_NS {
+        let Some(stats) = *self else { return false };
+        // SAFETY: map memory, alive until the program ends.
+        let last = unsafe { &raw mut (*stats).last_claim_ns };
+        // SAFETY: as above; the field is aligned, so the load is whole.
+        let last_ns = unsafe { last.read_volatile() };
+        if last_ns != 0 && now_ns < last_ns + CLAIM_INTERVAL_NS {
             return false;
         }
-        last_ns.store(now_ns, Relaxed);
+        // SAFETY: as above.
+        unsafe { last.write_volatile(now_ns) };
         true
     }
 }
 
-/// A counter as other CPUs see it. Without a returned value the addition is the one atomic of 5.10.
+/// Adds one, for all CPUs to see. core offers no atomic addition on a target without compare-and-exchange, and
+/// the form that returns nothing is the only one that 5.10 knows.
 #[inline(always)]
-fn cell(counter: &u64) -> &AtomicU64 {
-    // SAFETY: map memory, aligned to 8, alive until the program ends, and never accessed but through this.
-    unsafe { AtomicU64::from_ptr(core::ptr::from_ref(counter).cast_mut()) }
+fn increment(counter: *mut u64) {
+    // SAFETY: the callers pass aligned map memory; the instruction touches nothing else.
+    unsafe { asm!("lock *(u64 *)({counter} + 0) += {one}", counter = in(reg) counter, one = in(reg) 1_u64) };
 }
