@@ -169,7 +169,7 @@ mod user {
     use super::{Agent, Iface, VipEntry, VipKeyV4, VipStats};
     use crate::reason::FrameCounters;
 
-    // SAFETY (all): `repr(C)`, made of integers and byte arrays only, and by the size asserts above without
+    // SAFETY: `repr(C)`, made of integers and byte arrays only, and by the size asserts above without
     // padding, so every bit pattern is a value and no byte is uninitialized.
     unsafe impl aya::Pod for VipKeyV4 {}
     // SAFETY: as above.
