@@ -1,1 +1,3 @@
+//! The agent: keeps the kernel's map of virtual IPs right.
+
 fn main() {}
