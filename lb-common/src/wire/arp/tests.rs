@@ -19,8 +19,11 @@ fn reference(oper: u16, destination: Mac, sha: Mac, spa: [u8; 4], tha: Mac, tpa:
     bytes
 }
 
+/// `oper`, then `sha spa tha tpa`.
+type Judged = (u16, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
+
 /// What etherparse makes of the bytes, in our terms.
-fn judge(bytes: &[u8]) -> Result<(u16, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>), &'static str> {
+fn judge(bytes: &[u8]) -> Result<Judged, &'static str> {
     match SlicedPacket::from_ethernet(bytes) {
         Ok(SlicedPacket { net: Some(NetSlice::Arp(arp)), link_exts, .. }) if link_exts.is_empty() => {
             if (arp.hw_addr_type(), arp.proto_addr_type()) != (ArpHardwareId::ETHERNET, EtherType::IPV4)
