@@ -45,7 +45,7 @@ pub struct VipEntry {
     pub role: u8,
     /// Zero.
     pub reserved: u8,
-    /// The interface's own link-layer address, which answers carry.
+    /// The interface's own link-layer address, which answers carry; with [`Role::Contested`] the stranger's.
     pub mac: [u8; 6],
 }
 
@@ -59,6 +59,8 @@ pub enum Role {
     Suppress = 2,
     /// Requests are answered whatever the lease; nothing is counted or reported.
     SelfTest = 3,
+    /// Another station answers for the VIP: as if there were no entry. It stands here for people to read.
+    Contested = 4,
 }
 
 impl VipEntry {
@@ -76,6 +78,7 @@ impl VipEntry {
             1 => Some(Role::Announce),
             2 => Some(Role::Suppress),
             3 => Some(Role::SelfTest),
+            4 => Some(Role::Contested),
             _ => None,
         }
     }
@@ -199,10 +202,10 @@ mod tests {
 
     #[test]
     fn every_role_survives_the_map() {
-        for role in [Role::Announce, Role::Suppress, Role::SelfTest] {
+        for role in [Role::Announce, Role::Suppress, Role::SelfTest, Role::Contested] {
             assert_eq!(VipEntry::new(role, [0; 6]).role(), Some(role));
         }
         assert_eq!(VipEntry { role: 0, reserved: 0, mac: [0; 6] }.role(), None);
-        assert_eq!(VipEntry { role: 4, reserved: 0, mac: [0; 6] }.role(), None);
+        assert_eq!(VipEntry { role: 5, reserved: 0, mac: [0; 6] }.role(), None);
     }
 }

@@ -57,7 +57,9 @@ pub fn egress<P: Packet>(packet: &mut P) -> Option<Fate> {
     let entry = vips::get(&key(ifindex, frame.spa))?;
     let may_speak = match (entry.role()?, lease::state(lease::now_ns())) {
         (Role::Suppress, Lease::Valid | Lease::Expired) | (Role::Announce, Lease::Expired) => false,
-        (Role::Announce, Lease::Valid) | (_, Lease::Abandoned) | (Role::SelfTest, _) => true,
+        (Role::Announce, Lease::Valid) | (_, Lease::Abandoned) | (Role::SelfTest | Role::Contested, _) => {
+            true
+        }
     };
     if may_speak {
         return None;
@@ -77,7 +79,7 @@ fn request(ifindex: u32, frame: &mut Frame) -> Fate {
             frame.answer_from(entry.mac);
             return Fate::SelfTest;
         }
-        None => return Fate::NotOurTarget,
+        Some(Role::Contested) | None => return Fate::NotOurTarget,
     };
     if frame.ethernet.destination != BROADCAST && frame.ethernet.destination != entry.mac {
         return Fate::OtherDestination;

@@ -1,0 +1,73 @@
+//! From what the map should say and what it says to the writes that lie between.
+
+use std::collections::BTreeMap;
+
+use lb_common::maps::{Role, VipEntry};
+
+use crate::model::Place;
+
+/// One write to the map of VIPs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MapOp {
+    /// The entry goes.
+    Remove(Place),
+    /// The entry is made or replaced.
+    Set(Place, VipEntry),
+}
+
+/// The writes that turn `actual` into `desired`: removals first, then what silences, then what speaks.
+#[must_use]
+pub fn diff(desired: &BTreeMap<Place, VipEntry>, actual: &BTreeMap<Place, VipEntry>) -> Vec<MapOp> {
+    let gone = actual.keys().filter(|place| !desired.contains_key(place)).map(|&place| MapOp::Remove(place));
+    let (speaking, silencing): (Vec<_>, Vec<_>) = desired
+        .iter()
+        .filter(|(place, entry)| actual.get(place) != Some(entry))
+        .map(|(&place, &entry)| MapOp::Set(place, entry))
+        .partition(|op| matches!(op, MapOp::Set(_, entry) if entry.role() == Some(Role::Announce)));
+    gone.chain(silencing).chain(speaking).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn maps() -> impl Strategy<Value = BTreeMap<Place, VipEntry>> {
+        let place = (1_u32..4, 0_u8..8)
+            .prop_map(|(ifindex, last)| Place { ifindex, address: [10, 0, 0, last].into() });
+        let role = prop_oneof![Just(Role::Announce), Just(Role::Suppress), Just(Role::Contested)];
+        let entry = (role, 0_u8..3).prop_map(|(role, last)| VipEntry::new(role, [2, 0, 0, 0, 0, last]));
+        proptest::collection::btree_map(place, entry, 0..12)
+    }
+
+    fn rank(op: &MapOp) -> u8 {
+        match op {
+            MapOp::Remove(_) => 0,
+            MapOp::Set(_, entry) if entry.role() == Some(Role::Announce) => 2,
+            MapOp::Set(..) => 1,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_writes_lead_from_actual_to_desired_and_none_is_idle(desired in maps(), actual in maps()) {
+            let ops = diff(&desired, &actual);
+            prop_assert!(ops.is_sorted_by_key(rank), "{ops:?}");
+            let mut result = actual.clone();
+            for op in &ops {
+                let changed = match *op {
+                    MapOp::Remove(place) => result.remove(&place).is_some(),
+                    MapOp::Set(place, entry) => result.insert(place, entry) != Some(entry),
+                };
+                prop_assert!(changed, "{op:?} changes nothing");
+            }
+            prop_assert_eq!(result, desired);
+        }
+
+        #[test]
+        fn nothing_is_written_without_a_change(map in maps()) {
+            prop_assert_eq!(diff(&map, &map), []);
+        }
+    }
+}

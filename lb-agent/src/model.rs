@@ -1,0 +1,69 @@
+//! Plain values that the pure core works on.
+
+use std::{fmt, net::IpAddr};
+
+use lb_common::wire::ethernet::Mac;
+
+/// CLOCK_BOOTTIME, in ns: the clock that the kernel side measures the lease by.
+pub type BoottimeNs = u64;
+
+/// A VIP on one interface.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Place {
+    /// Interface index.
+    pub ifindex: u32,
+    /// The VIP.
+    pub address: IpAddr,
+}
+
+/// A network interface, as far as it matters here.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Interface {
+    /// Interface index.
+    pub index: u32,
+    /// Name, such as `eth0`.
+    pub name: String,
+    /// Link-layer address; `None` where it is not an Ethernet address.
+    pub mac: Option<Mac>,
+    /// Administratively up and with carrier.
+    pub is_running: bool,
+    /// Kind of virtual device (`veth`, `bridge`, ...) as rtnetlink names it; `None` for a NIC.
+    pub kind: Option<String>,
+    /// Index of the device below, for a VLAN or the like.
+    pub lower: Option<u32>,
+    /// Id of the XDP program that the device runs now.
+    pub xdp_program: Option<u32>,
+    /// Own addresses with their prefix lengths, in the kernel's order.
+    pub addresses: Vec<(IpAddr, u8)>,
+}
+
+impl Interface {
+    /// Whether `address` lies in one of the interface's prefixes; a host address covers only itself.
+    #[must_use]
+    pub fn covers(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|&(own, prefix_len)| {
+            ipnet::IpNet::new(own, prefix_len).is_ok_and(|net| net.contains(&address))
+        })
+    }
+
+    /// The address to ask and speak from for `vip`: one of the same prefix before any other of the family.
+    #[must_use]
+    pub fn source_for(&self, vip: IpAddr, is_vip: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+        let own = || self.addresses.iter().filter(|(own, _)| own.is_ipv4() == vip.is_ipv4() && !is_vip(*own));
+        let same_prefix = own().find(|&&(own, prefix_len)| {
+            ipnet::IpNet::new(own, prefix_len).is_ok_and(|net| net.contains(&vip))
+        });
+        same_prefix.or_else(|| own().next()).map(|&(address, _)| address)
+    }
+}
+
+/// A link-layer address for people.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MacText(pub Mac);
+
+impl fmt::Display for MacText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
