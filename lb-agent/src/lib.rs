@@ -4,3 +4,4 @@ pub mod announcements;
 pub mod diff;
 pub mod holding;
 pub mod model;
+pub mod object;
