@@ -1,3 +1,44 @@
 //! Developer commands.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::ebpf;
+
+/// Developer commands of the announcer.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the BPF object, bringing its tools where they are missing
+    BuildEbpf {
+        /// Have the programs log each verdict (slow)
+        #[arg(long)]
+        log: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match execute(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::BuildEbpf { log } => {
+            let object = ebpf::build(log)?;
+            println!("{}", object.display());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What Debian's archive has for us: packages to install, and packages of other suites to unpack without installing.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::exec::{exec, is_there, output, show, workspace};
+
+/// A program or file that a command needs, and the package that has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Needed {
+    /// Name of the program, or absolute path of a file.
+    pub what: &'static str,
+    /// Debian's package.
+    pub package: &'static str,
+}
+
+/// Short form of [`Needed`].
+#[must_use]
+pub const fn needed(what: &'static str, package: &'static str) -> Needed {
+    Needed { what, package }
+}
+
+/// Installs what is missing; without root, names it.
+///
+/// # Errors
+/// When packages are missing and cannot be installed.
+pub fn ensure_installed(all: &[Needed]) -> anyhow::Result<()> {
+    let is_missing = |needed: &&Needed| match needed.what.starts_with('/') {
+        true => !Path::new(needed.what).exists(),
+        false => !is_there(needed.what),
+    };
+    let mut packages: Vec<&str> = all.iter().filter(is_missing).map(|needed| needed.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let list = packages.join(" ");
+    ensure!(
+        nix::unistd::geteuid().is_root() && is_there("apt-get"),
+        "these packages are missing: {list}\ninstall them with: sudo apt-get install --no-install-recommends {list}"
+    );
+    eprintln!("installing {list}");
+    let install = || {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive").args([
+            "install",
+            "-qq",
+            "-y",
+            "--no-install-recommends",
+        ]);
+        apt.args(&packages);
+        exec(&mut apt)
+    };
+    // Old package lists are the usual reason for a failure, so a second try follows an update.
+    if install().is_err() {
+        show(Command::new("apt-get").args(["update", "-qq"]))?;
+        install().with_context(|| format!("install {list}"))?;
+    }
+    Ok(())
+}
+
+/// A suite of the archive, with package lists of its own under `target`: the machine's are not touched.
+#[derive(Debug)]
+pub struct Suite {
+    root: PathBuf,
+    name: &'static str,
+}
+
+impl Suite {
+    /// Reads the lists of a suite, such as `trixie-backports`, from the mirror that this machine uses.
+    ///
+    /// # Errors
+    /// When the machine is no Debian or the mirror lacks the suite.
+    pub fn open(name: &'static str) -> anyhow::Result<Self> {
+        ensure!(is_there("apt-get"), "apt-get is missing: packages of {name} can be had on Debian only");
+        let root = workspace().join("target/debian").join(name);
+        fs::create_dir_all(root.join("lists/partial"))?;
+        fs::create_dir_all(root.join("cache/archives/partial"))?;
+        let keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
+        let source = format!("deb [signed-by={keys}] {} {name} main\n", mirror(name)?);
+        fs::write(root.join("sources.list"), source)?;
+        let suite = Self { root, name };
+        exec(suite.apt("apt-get").args(["update", "-qq"]))
+            .with_context(|| format!("read the package lists of {name}"))?;
+        Ok(suite)
+    }
+
+    /// Versions of a package, newest first.
+    ///
+    /// # Errors
+    /// When apt-cache fails.
+    pub fn versions(&self, package: &str) -> anyhow::Result<Vec<String>> {
+        let table = output(self.apt("apt-cache").args(["madison", package]))?;
+        Ok(table.lines().filter_map(|line| Some(line.split('|').nth(1)?.trim().to_owned())).collect())
+    }
+
+    /// Names of packages that match a regular expression.
+    ///
+    /// # Errors
+    /// When apt-cache fails.
+    pub fn search(&self, pattern: &str) -> anyhow::Result<Vec<String>> {
+        let names = output(self.apt("apt-cache").args(["search", "--names-only", pattern]))?;
+        Ok(names.lines().filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect())
+    }
+
+    /// Downloads one version of a package and unpacks it below `target`.
+    ///
+    /// # Errors
+    /// When the package cannot be had.
+    pub fn unpack(&self, package: &str, version: &str, into: &Path) -> anyhow::Result<()> {
+        let downloads = tempfile::tempdir_in(&self.root)?;
+        let mut download = self.apt("apt-get");
+        download.current_dir(downloads.path()).args(["download", "-qq", &format!("{package}={version}")]);
+        exec(&mut download).with_context(|| format!("download {package} {version} of {}", self.name))?;
+        let archive = fs::read_dir(downloads.path())?.next().context("apt-get left no file")??.path();
+        fs::create_dir_all(into)?;
+        exec(Command::new("dpkg-deb").arg("-x").arg(archive).arg(into))
+    }
+
+    fn apt(&self, program: &str) -> Command {
+        let mut apt = Command::new(program);
+        for (option, path) in [
+            ("Dir::Etc::sourcelist", "sources.list"),
+            ("Dir::State::lists", "lists"),
+            ("Dir::Cache", "cache"),
+        ] {
+            apt.arg("-o").arg(format!("{option}={}", self.root.join(path).display()));
+        }
+        apt.args(["-o", "Dir::Etc::sourceparts=-", "-o", "APT::Sandbox::User=root"]);
+        apt
+    }
+}
+
+/// The mirror of this machine's own configuration; security suites lie beside the archive.
+fn mirror(suite: &str) -> anyhow::Result<String> {
+    let targets = || {
+        output(Command::new("apt-get").args([
+            "indextargets",
+            "--format",
+            "$(REPO_URI)",
+            "Created-By: Packages",
+        ]))
+    };
+    let mut found = targets()?;
+    if found.is_empty() && nix::unistd::geteuid().is_root() {
+        show(Command::new("apt-get").args(["update", "-qq"]))?;
+        found = targets()?;
+    }
+    let is_wanted = |uri: &&str| uri.contains("security") == suite.ends_with("-security");
+    match found.lines().find(is_wanted) {
+        Some(uri) => Ok(uri.to_owned()),
+        None => bail!("apt's configuration names no mirror for {suite}; add one, and run `apt-get update`"),
+    }
+}

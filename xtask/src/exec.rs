@@ -1,0 +1,64 @@
+//! Commands that have to succeed.
+
+use std::{path::Path, process::Command};
+
+use anyhow::{Context as _, bail};
+
+/// Root of the workspace.
+#[must_use]
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+}
+
+/// Runs a command quietly.
+///
+/// # Errors
+/// When it fails: its command line, and what it printed.
+pub fn exec(command: &mut Command) -> anyhow::Result<()> {
+    output(command).map(drop)
+}
+
+/// Runs a command and takes what it prints.
+///
+/// # Errors
+/// When it fails: its command line, and what it printed.
+pub fn output(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.output().with_context(|| format!("run {command:?}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() {
+        return Ok(text(&output.stdout));
+    }
+    bail!("{command:?} failed, {}:\n{}\n{}", output.status, text(&output.stdout), text(&output.stderr))
+}
+
+/// Runs a command whose output the user sees as it comes.
+///
+/// # Errors
+/// When it fails: its command line.
+pub fn show(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("run {command:?}"))?;
+    if status.success() { Ok(()) } else { bail!("{command:?} failed, {status}") }
+}
+
+/// A cargo that knows nothing of the one that runs us: what `cargo xtask` sets for its own build is taken away.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(workspace());
+    let ours = |name: &str| {
+        let kept = ["CARGO_HOME", "CARGO_TERM_COLOR", "CARGO_TERM_PROGRESS_WHEN", "CARGO_NET_OFFLINE"];
+        (name.starts_with("CARGO") && !kept.contains(&name)) || name == "RUSTC" || name == "RUSTDOC"
+    };
+    for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Whether a program is on the path.
+#[must_use]
+pub fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let sbin = ["/usr/sbin", "/sbin"].map(Into::into);
+    std::env::split_paths(&path).chain(sbin).any(|directory| directory.join(program).is_file())
+}

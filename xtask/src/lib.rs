@@ -1,0 +1,5 @@
+//! Developer commands: what they are made of, so that integration tests can use it too.
+
+pub mod debian;
+pub mod ebpf;
+pub mod exec;
