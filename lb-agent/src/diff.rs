@@ -15,6 +15,17 @@ pub enum MapOp {
     Set(Place, VipEntry),
 }
 
+impl MapOp {
+    /// Whether the kernel answers more after it than before.
+    #[must_use]
+    pub fn speaks(&self) -> bool {
+        match self {
+            Self::Remove(_) => false,
+            Self::Set(_, entry) => entry.role() == Some(Role::Announce),
+        }
+    }
+}
+
 /// The writes that turn `actual` into `desired`: removals first, then what silences, then what speaks.
 #[must_use]
 pub fn diff(desired: &BTreeMap<Place, VipEntry>, actual: &BTreeMap<Place, VipEntry>) -> Vec<MapOp> {
@@ -23,7 +34,7 @@ pub fn diff(desired: &BTreeMap<Place, VipEntry>, actual: &BTreeMap<Place, VipEnt
         .iter()
         .filter(|(place, entry)| actual.get(place) != Some(entry))
         .map(|(&place, &entry)| MapOp::Set(place, entry))
-        .partition(|op| matches!(op, MapOp::Set(_, entry) if entry.role() == Some(Role::Announce)));
+        .partition(MapOp::speaks);
     gone.chain(silencing).chain(speaking).collect()
 }
 

@@ -98,6 +98,7 @@ pub struct Holding {
     /// What to do next, by time, then by step: all first announcements go before any second one.
     queue: BTreeSet<(BoottimeNs, u8, Place)>,
     changes: Vec<(Place, Change)>,
+    version: u64,
 }
 
 impl Holding {
@@ -200,6 +201,24 @@ impl Holding {
         self.holds.values().any(|hold| matches!(hold.state, State::Asking { .. } | State::Contested { .. }))
     }
 
+    /// Whether some VIP is being asked for.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.holds.values().any(|hold| matches!(hold.state, State::Asking { .. }))
+    }
+
+    /// Whether some VIP is held, or was left to others on account of what was heard under the lease.
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        self.holds.values().any(|hold| matches!(hold.state, State::Holding { .. }))
+    }
+
+    /// Counts up with every change to [`Self::desired`].
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// What the kernel's map has to say.
     #[must_use]
     pub fn desired(&self) -> BTreeMap<Place, VipEntry> {
@@ -265,6 +284,7 @@ impl Holding {
         if self.is_held(place) {
             self.changes.push((place, Change::Released));
         }
+        self.version += 1;
         if let Some(Hold { due: Some((at, step)), .. }) = self.holds.remove(&place) {
             self.queue.remove(&(at, step, place));
         }
@@ -289,7 +309,9 @@ impl Holding {
         if let Some((at, step)) = due {
             self.queue.insert((at, step, place));
         }
-        self.holds.insert(place, Hold { wish, state, due });
+        let hold = Hold { wish, state, due };
+        let old = self.holds.insert(place, hold);
+        self.version += u64::from(old.is_none_or(|old| old.entry() != hold.entry()));
     }
 }
 

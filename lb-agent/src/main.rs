@@ -1,3 +1,90 @@
-//! The agent: keeps the kernel's map of virtual IPs right.
+//! The agent's command line.
 
-fn main() {}
+use std::{
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use lb_agent::{agent::Settings, commands, hook::HookChoice, pins, run};
+use tracing_subscriber::EnvFilter;
+
+/// Has the kernel answer ARP for the virtual IPs that this node holds.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Arguments {
+    /// Where maps, links and marks are pinned
+    #[arg(long, global = true, default_value = pins::DEFAULT_PATH)]
+    pin_dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the node agent
+    Run {
+        /// The configuration file; read again whenever it changes
+        #[arg(long)]
+        config: PathBuf,
+        /// Where on an interface the programs run
+        #[arg(long, value_enum, default_value_t = HookChoice::Auto)]
+        hook: HookChoice,
+        /// How long the kernel goes on answering without the agent, in seconds (3 to 3600)
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(3..=3600))]
+        lease_ttl: u64,
+    },
+    /// Silence this node now, until undrained
+    Drain,
+    /// End a drain
+    Undrain,
+    /// Show lease, hooks, VIPs and counters; needs no running agent
+    Status {
+        /// How to print it
+        #[arg(short, long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+    /// Remove every program and pin
+    Cleanup,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+fn main() -> ExitCode {
+    match execute(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lb-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(Arguments { pin_dir, command }: Arguments) -> anyhow::Result<()> {
+    match command {
+        Command::Run { config, hook, lease_ttl } => {
+            let filter = EnvFilter::try_from_env("LB_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+            tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_writer(io::stderr)
+                .with_ansi(io::stderr().is_terminal())
+                .with_target(false)
+                .init();
+            let lease_ttl_ns = u64::try_from(Duration::from_secs(lease_ttl).as_nanos())?;
+            let settings = Settings { hook, lease_ttl_ns };
+            // One thread: the decision loop itself renews the lease, and nothing outlives it.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(run::run(run::Options { config, pin_dir, settings }))
+        }
+        Command::Drain => commands::drain(&pin_dir),
+        Command::Undrain => commands::undrain(&pin_dir),
+        Command::Status { output } => commands::status(&pin_dir, matches!(output, Output::Json)),
+        Command::Cleanup => commands::cleanup(&pin_dir),
+    }
+}
