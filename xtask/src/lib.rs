@@ -3,3 +3,4 @@
 pub mod debian;
 pub mod ebpf;
 pub mod exec;
+pub mod testbed;

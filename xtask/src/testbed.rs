@@ -1,0 +1,31 @@
+//! A segment of real hosts on one machine: network namespaces, joined by a bridge in a namespace of its own, with the
+//! real agent on those that are nodes. Demo, tests and benches stand on it.
+//!
+//! Everything that a test bed makes carries the name of its process, and goes when the bed is dropped or the process
+//! is interrupted.
+
+mod agent;
+mod netns;
+mod packet;
+mod pass;
+mod prober;
+mod segment;
+pub mod witness;
+
+pub use agent::{Agent, AgentOptions, agent_binary};
+pub use netns::Netns;
+pub use packet::PacketSocket;
+pub use prober::{Prober, Report};
+pub use segment::{Host, Segment, Wiring, mac_text};
+
+/// Fails with a sentence unless the process is root.
+///
+/// # Errors
+/// When it is not, with the command to run instead.
+pub fn require_root(what: &str) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        nix::unistd::geteuid().is_root(),
+        "{what} needs root, for network namespaces and BPF programs: run `sudo -E env PATH=\"$PATH\" cargo xtask {what}`"
+    );
+    Ok(())
+}

@@ -1,0 +1,319 @@
+//! The real agent, run on a host of the test bed.
+
+use std::{
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{
+    netns::{Leftover, unique},
+    segment::Host,
+};
+
+/// How long the agent may take over what it should do within a second: the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What an agent is started with.
+#[derive(Clone, Debug)]
+pub struct AgentOptions {
+    /// `--hook`.
+    pub hook: &'static str,
+    /// `--lease-ttl`, in seconds.
+    pub lease_ttl: u64,
+}
+
+impl Default for AgentOptions {
+    fn default() -> Self {
+        Self { hook: "auto", lease_ttl: 30 }
+    }
+}
+
+/// An agent with its configuration, its log and its pins. Dropped, it is killed and its pins are removed.
+#[derive(Debug)]
+pub struct Agent<'host> {
+    host: &'host Host,
+    options: AgentOptions,
+    directory: TempDir,
+    pin_dir: PathBuf,
+    child: Option<Child>,
+}
+
+/// The agent's executable: what `LB_AGENT` names, as `cargo xtask` sets it.
+///
+/// # Errors
+/// When the variable is not set or names no file.
+pub fn agent_binary() -> anyhow::Result<PathBuf> {
+    let path = env::var_os("LB_AGENT")
+        .map(PathBuf::from)
+        .context("LB_AGENT does not name the agent's executable: run this through `cargo xtask test`")?;
+    ensure!(path.is_file(), "LB_AGENT names {}, which is no file", path.display());
+    Ok(path)
+}
+
+impl<'host> Agent<'host> {
+    /// Prepares an agent that is not started yet. `config` leaves out `node` and `interfaces`.
+    ///
+    /// # Errors
+    /// When its directory cannot be written.
+    pub fn prepare(host: &'host Host, config: &str, options: AgentOptions) -> anyhow::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("lb-").tempdir()?;
+        let pin_dir = Path::new("/sys/fs/bpf").join(unique(&host.name));
+        Leftover::PinDir(pin_dir.clone()).register();
+        let agent = Self { host, options, directory, pin_dir, child: None };
+        agent.write_config(config)?;
+        Ok(agent)
+    }
+
+    /// Prepares and starts an agent, and waits until the kernel has its VIPs.
+    ///
+    /// # Errors
+    /// When it ends, or does not come so far.
+    pub fn start(host: &'host Host, config: &str, options: AgentOptions) -> anyhow::Result<Self> {
+        let mut agent = Self::prepare(host, config, options)?;
+        agent.spawn()?;
+        agent.wait_settled()?;
+        Ok(agent)
+    }
+
+    /// Replaces the configuration atomically, as an editor or Kubernetes does.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_config(&self, config: &str) -> anyhow::Result<()> {
+        let whole = format!("node: {}\ninterfaces: [eth0]\n{config}\n", self.host.name);
+        self.write_whole_config(&whole)
+    }
+
+    /// As [`Self::write_config`], with nothing added.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_whole_config(&self, text: &str) -> anyhow::Result<()> {
+        let new = self.directory.path().join("new");
+        fs::write(&new, text).context("write the configuration")?;
+        fs::rename(&new, self.config_path()).context("replace the configuration")
+    }
+
+    /// Where the configuration lies.
+    #[must_use]
+    pub fn config_path(&self) -> PathBuf {
+        self.directory.path().join("lb.yaml")
+    }
+
+    /// Where the pins lie.
+    #[must_use]
+    pub fn pin_dir(&self) -> &Path {
+        &self.pin_dir
+    }
+
+    /// The host that it runs on.
+    #[must_use]
+    pub fn host(&self) -> &'host Host {
+        self.host
+    }
+
+    /// Starts the process; whatever ran before should have ended.
+    ///
+    /// # Errors
+    /// When the executable cannot be run.
+    pub fn spawn(&mut self) -> anyhow::Result<()> {
+        self.spawn_binary(&agent_binary()?)
+    }
+
+    /// As [`Self::spawn`], with another executable.
+    ///
+    /// # Errors
+    /// When the executable cannot be run.
+    pub fn spawn_binary(&mut self, binary: &Path) -> anyhow::Result<()> {
+        let log = File::options().create(true).append(true).open(self.log_path())?;
+        let mut command = self.host.netns.command(binary);
+        command.arg("run").arg("--config").arg(self.config_path()).arg("--pin-dir").arg(&self.pin_dir);
+        command.args(["--hook", self.options.hook, "--lease-ttl", &self.options.lease_ttl.to_string()]);
+        command.stdout(Stdio::null()).stderr(log);
+        let child = command.spawn().with_context(|| format!("start {}", binary.display()))?;
+        Leftover::Process(child.id()).register();
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// When no agent runs.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        kill(Pid::from_raw(self.pid()?.cast_signed()), signal).context("signal the agent")
+    }
+
+    /// Process id.
+    ///
+    /// # Errors
+    /// When no agent runs.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.child.as_ref().map(Child::id).context("no agent is running")
+    }
+
+    /// Ends the process by a signal, and waits for its end.
+    ///
+    /// # Errors
+    /// When no agent runs.
+    pub fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
+        self.signal(signal)?;
+        if let Some(mut child) = self.child.take() {
+            child.wait()?;
+            Leftover::Process(child.id()).remove();
+        }
+        Ok(())
+    }
+
+    /// Waits for the process to end by itself; says whether it ended well.
+    ///
+    /// # Errors
+    /// When it goes on.
+    pub fn wait_end(&mut self) -> anyhow::Result<bool> {
+        let mut child = self.child.take().context("no agent is running")?;
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = child.try_wait()? {
+                Leftover::Process(child.id()).remove();
+                return Ok(status.success());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.child = Some(child);
+        bail!("the agent of {} goes on:\n{}", self.host.name, self.log())
+    }
+
+    /// A command of the agent (`drain`, `status`, ...) on the same pins.
+    #[must_use]
+    pub fn command(&self, command: &str) -> Command {
+        let binary = agent_binary().unwrap_or_else(|_| "lb-agent".into());
+        let mut process = self.host.netns.command(binary);
+        process.arg(command).arg("--pin-dir").arg(&self.pin_dir);
+        process
+    }
+
+    /// Runs a command of the agent.
+    ///
+    /// # Errors
+    /// When it cannot be run at all.
+    pub fn output(&self, command: &str) -> anyhow::Result<Output> {
+        self.command(command).output().with_context(|| format!("run lb-agent {command}"))
+    }
+
+    /// Runs a command of the agent that has to succeed.
+    ///
+    /// # Errors
+    /// When it fails, with what it printed.
+    pub fn succeed(&self, command: &str) -> anyhow::Result<String> {
+        let output = self.output(command)?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "lb-agent {command} failed: {error}");
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// `lb-agent status -o json`.
+    ///
+    /// # Errors
+    /// When it fails or prints no JSON.
+    pub fn status(&self) -> anyhow::Result<Value> {
+        let output = self.command("status").args(["-o", "json"]).output()?;
+        ensure!(output.status.success(), "status failed: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).context("read the status")
+    }
+
+    /// What `status` says of one VIP.
+    ///
+    /// # Errors
+    /// When the VIP is not there.
+    pub fn vip(&self, vip: &str) -> anyhow::Result<Value> {
+        let status = self.status()?;
+        let vips = status["vips"].as_array().context("no list of VIPs")?;
+        vips.iter().find(|entry| entry["address"] == vip).cloned().with_context(|| format!("no VIP {vip}"))
+    }
+
+    /// Role of a VIP by `status`; `absent` when it is not there.
+    ///
+    /// # Errors
+    /// When there is no status.
+    pub fn role(&self, vip: &str) -> anyhow::Result<String> {
+        self.status()?;
+        Ok(self
+            .vip(vip)
+            .ok()
+            .and_then(|vip| Some(vip["role"].as_str()?.to_owned()))
+            .unwrap_or("absent".into()))
+    }
+
+    /// What the agent has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Waits until `condition` holds.
+    ///
+    /// # Errors
+    /// When it does not within the patience of a busy machine, with the log.
+    pub fn wait_for(&self, what: &str, mut condition: impl FnMut(&Self) -> bool) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if condition(self) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        bail!("waited in vain for {} on {}; its log:\n{}", what, self.host.name, self.log())
+    }
+
+    /// Waits until a VIP has a role.
+    ///
+    /// # Errors
+    /// As [`Self::wait_for`].
+    pub fn wait_role(&self, vip: &str, role: &str) -> anyhow::Result<()> {
+        self.wait_for(&format!("{vip} in role {role}"), |agent| agent.role(vip).is_ok_and(|now| now == role))
+    }
+
+    /// Waits until the lease is valid and the first VIP that the configuration announces is announced.
+    ///
+    /// # Errors
+    /// As [`Self::wait_for`].
+    pub fn wait_settled(&self) -> anyhow::Result<()> {
+        self.wait_for("a lease", |agent| agent.status().is_ok_and(|status| status["lease"] == "valid"))?;
+        let text = fs::read_to_string(self.config_path())?;
+        let announces = text.lines().any(|line| line.starts_with("vips:") && !line.contains("[]"));
+        if !announces {
+            return Ok(());
+        }
+        self.wait_for("a VIP announced", |agent| {
+            agent.status().is_ok_and(|status| {
+                status["vips"].as_array().is_some_and(|vips| vips.iter().any(|vip| vip["role"] == "announce"))
+            })
+        })
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.path().join("agent.log")
+    }
+}
+
+impl Drop for Agent<'_> {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            let _ = self.end(Signal::SIGKILL);
+        }
+        let _ = self.output("cleanup");
+        Leftover::PinDir(std::mem::take(&mut self.pin_dir)).remove();
+    }
+}

@@ -1,0 +1,66 @@
+//! Programs that we did not write, as witnesses.
+
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use super::segment::Host;
+
+/// Who answered one `arping`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Arping {
+    /// Requests that it sent.
+    pub sent: u32,
+    /// Link-layer addresses of those that answered, as arping prints them but in lower case, in order of arrival.
+    pub answers: Vec<String>,
+}
+
+/// Asks `count` times for an address with `arping`, always by broadcast, so that every host may answer each time.
+///
+/// # Errors
+/// When arping is not there.
+pub fn arping(from: &Host, address: &str, count: u32) -> anyhow::Result<Arping> {
+    let mut command = from.netns.command("arping");
+    command.args(["-b", "-c", &count.to_string(), "-w", &count.to_string(), "-I", "eth0", address]);
+    let output = command.output().context("run arping")?;
+    Ok(parse_arping(&String::from_utf8_lossy(&output.stdout)))
+}
+
+fn parse_arping(output: &str) -> Arping {
+    let bracketed = |line: &str| Some(line.split_once('[')?.1.split_once(']')?.0.to_ascii_lowercase());
+    Arping {
+        sent: output
+            .lines()
+            .find_map(|line| line.strip_prefix("Sent ")?.split(' ').next()?.parse().ok())
+            .unwrap_or(0),
+        answers: output.lines().filter(|line| line.contains("reply from")).filter_map(bracketed).collect(),
+    }
+}
+
+/// The link-layer address in a host's neighbour cache, or `None`.
+///
+/// # Errors
+/// When ip fails.
+pub fn neighbour(host: &Host, address: &str) -> anyhow::Result<Option<String>> {
+    let output = Command::new("ip")
+        .args(["-n", host.netns.name(), "neighbour", "show", "to", address, "dev", "eth0"])
+        .output()
+        .context("run ip neighbour")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(text.split_once("lladdr ").and_then(|(_, rest)| rest.split_whitespace().next()).map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answers_of_arping_are_read_with_their_senders() {
+        let output = "ARPING 10.77.1.10 from 10.77.0.3 eth0\n\
+                      Unicast reply from 10.77.1.10 [06:6B:26:31:C3:0C]  0.579ms\n\
+                      Unicast reply from 10.77.1.10 [06:6B:26:31:C3:0D]  0.547ms\n\
+                      Sent 1 probes (1 broadcast(s))\nReceived 2 response(s)\n";
+        let answers = vec!["06:6b:26:31:c3:0c".to_owned(), "06:6b:26:31:c3:0d".to_owned()];
+        assert_eq!(parse_arping(output), Arping { sent: 1, answers });
+    }
+}
