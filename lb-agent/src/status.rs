@@ -158,7 +158,7 @@ impl fmt::Display for Status {
         let (seconds, word) =
             (lease_left_ms.unsigned_abs() / 1000, if *lease_left_ms < 0 { "ago" } else { "left" });
         match *lease {
-            "none" => writeln!(f, "lease    none: nothing is answered")?,
+            "none" => writeln!(f, "lease    none yet: the host answers as if there were no agent")?,
             lease => writeln!(f, "lease    {lease}, {seconds} s {word}")?,
         }
         if *drained {

@@ -103,7 +103,7 @@ pub struct VipStats {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[repr(C)]
 pub struct Agent {
-    /// CLOCK_BOOTTIME at which the lease ends, in ns. Zero: there was never a lease.
+    /// CLOCK_BOOTTIME at which the lease ends, in ns. Zero: there was never a lease, and the host is left as it was.
     pub valid_until_ns: u64,
 }
 
@@ -114,7 +114,7 @@ pub enum Lease {
     Valid,
     /// The agent is late: VIPs fall silent.
     Expired,
-    /// The agent is gone for good: everything passes.
+    /// The agent is gone for good, or has never come so far: everything passes.
     Abandoned,
 }
 
@@ -125,7 +125,7 @@ impl Agent {
     pub const fn lease(&self, now_ns: u64) -> Lease {
         if now_ns < self.valid_until_ns {
             Lease::Valid
-        } else if now_ns - self.valid_until_ns < ABANDONED_AFTER_NS {
+        } else if self.valid_until_ns != 0 && now_ns - self.valid_until_ns < ABANDONED_AFTER_NS {
             Lease::Expired
         } else {
             Lease::Abandoned
@@ -198,6 +198,7 @@ mod tests {
         assert_eq!(agent.lease(100), Lease::Expired);
         assert_eq!(agent.lease(99 + ABANDONED_AFTER_NS), Lease::Expired);
         assert_eq!(agent.lease(100 + ABANDONED_AFTER_NS), Lease::Abandoned);
+        assert_eq!(Agent::default().lease(99), Lease::Abandoned);
     }
 
     #[test]

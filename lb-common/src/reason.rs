@@ -79,7 +79,7 @@ fates! {
     LeaseExpired, lease_expired, Drop;
     /// A request for a VIP whose sender gives a group or zero address as its own.
     SenderNotUnicast, sender_not_unicast, Drop;
-    /// A request for a VIP, a day after the agent's lease has ended: the host is left alone.
+    /// A request for a VIP without any lease, or a day after it has ended: the host is left alone.
     LeaseAbandoned, lease_abandoned, Pass;
     /// A request for an address that no entry names on this interface.
     NotOurTarget, not_our_target, Pass;
