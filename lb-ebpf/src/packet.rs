@@ -97,9 +97,13 @@ impl Packet for XdpPacket {
         if len >= MIN_FRAME_LEN {
             return;
         }
-        // The kernel zeros what it adds.
         // SAFETY: the context is valid, and no pointer into the frame is used after this.
         let _ = unsafe { bpf_xdp_adjust_tail(self.context.ctx, (MIN_FRAME_LEN - len) as i32) };
+        // The kernel zeros what it adds; what a short frame had behind the packet goes too.
+        let Some(frame) = self.head::<[u8; MIN_FRAME_LEN]>() else { return };
+        // SAFETY: `head` has proved the bytes; no other reference lives.
+        let padding = unsafe { &mut (&mut (*frame))[FRAME_LEN..] };
+        padding.iter_mut().for_each(|byte| *byte = 0);
     }
 }
 
