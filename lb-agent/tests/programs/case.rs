@@ -1,0 +1,159 @@
+//! A row of the tables: what stands in the maps, what comes in, what has to come of it.
+
+use lb_agent::clock::boottime_ns;
+use lb_common::{
+    maps::{ABANDONED_AFTER_NS, Role, VipEntry},
+    reason::{Action, Fate, FrameCounters},
+};
+
+use crate::{
+    arp::{Arp, Ipv4, NODE, NODE_IP, VIP},
+    kernel::{Kernel, LOOPBACK, Outcome, Program, once},
+};
+
+/// The lease at the time of the frame.
+#[derive(Clone, Copy, Debug)]
+pub enum Lease {
+    Valid,
+    Expired,
+    /// Ended more than a day ago; without effect on a machine that has not been up for so long.
+    DayOld,
+    Never,
+}
+
+/// What comes out.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// The frame as it came in.
+    Same,
+    /// Another frame.
+    Bytes(Vec<u8>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub name: String,
+    pub ifindex: u32,
+    pub address: Ipv4,
+    pub entry: Option<VipEntry>,
+    pub lease: Lease,
+    pub own: Option<Ipv4>,
+    pub input: Vec<u8>,
+    pub fate: Option<Fate>,
+    pub output: Output,
+    pub requests: u64,
+    pub answers: u64,
+    pub claims: usize,
+}
+
+impl Case {
+    /// The VIP is announced under a valid lease; the frame passes as it is, uncounted.
+    pub fn new(name: impl Into<String>, input: Vec<u8>) -> Self {
+        Self {
+            name: name.into(),
+            ifindex: LOOPBACK,
+            address: VIP,
+            entry: Some(VipEntry::new(Role::Announce, NODE)),
+            lease: Lease::Valid,
+            own: Some(NODE_IP),
+            input,
+            fate: None,
+            output: Output::Same,
+            requests: 0,
+            answers: 0,
+            claims: 0,
+        }
+    }
+
+    pub fn role(self, role: Role) -> Self {
+        self.entry(Some(VipEntry::new(role, NODE)))
+    }
+
+    pub fn entry(self, entry: Option<VipEntry>) -> Self {
+        Self { entry, ..self }
+    }
+
+    pub fn lease(self, lease: Lease) -> Self {
+        Self { lease, ..self }
+    }
+
+    pub fn counted_as(self, fate: Fate) -> Self {
+        Self { fate: Some(fate), ..self }
+    }
+
+    /// Counted as a request for the VIP that is not answered.
+    pub fn requested(self) -> Self {
+        Self { requests: 1, ..self }
+    }
+
+    pub fn comes_out_as(self, bytes: Vec<u8>) -> Self {
+        Self { output: Output::Bytes(bytes), ..self }
+    }
+
+    /// Answered by the node, padded with zeros up to 60 bytes or as long as it came.
+    pub fn answered(self, request: &Arp) -> Self {
+        let mut answer = request.answered_by(NODE).bytes();
+        answer.extend(&self.input[answer.len()..]);
+        answer.resize(answer.len().max(60), 0);
+        Self { answers: 1, ..self.requested() }.counted_as(Fate::Answered).comes_out_as(answer)
+    }
+
+    /// Puts the case into the maps; false where it cannot be, which is said.
+    pub fn set_up(&self, kernel: &mut Kernel) -> bool {
+        let now = boottime_ns();
+        kernel.set_lease(match self.lease {
+            Lease::Valid => now + 60_000_000_000,
+            Lease::Expired => now,
+            Lease::Never => 0,
+            Lease::DayOld => match now.checked_sub(ABANDONED_AFTER_NS) {
+                Some(day_ago) if day_ago > 0 => day_ago,
+                _ => {
+                    eprintln!("NOT RUN: {}: this machine has been up for less than a day", self.name);
+                    return false;
+                }
+            },
+        });
+        kernel.set_vip(self.ifindex, self.address, self.entry);
+        kernel.set_own_address(LOOPBACK, self.own);
+        true
+    }
+
+    pub fn expected(&self) -> Outcome {
+        Outcome {
+            action: Ok(self.fate.map_or(Action::Pass, Fate::action)),
+            output: match &self.output {
+                Output::Same => self.input.clone(),
+                Output::Bytes(bytes) => bytes.clone(),
+            },
+            frames: match self.fate {
+                None | Some(Fate::SelfTest) => FrameCounters::default(),
+                Some(fate) => once(fate),
+            },
+            requests: self.requests,
+            answers: self.answers,
+            is_answer_timed: self.answers > 0,
+            claims: self.claims,
+        }
+    }
+}
+
+/// Runs each case through each program, and reports everything that differs at once.
+pub fn check(kernel: &mut Kernel, programs: &[Program], cases: &[Case]) {
+    let mut wrong = Vec::new();
+    for case in cases {
+        for &program in programs {
+            if !case.set_up(kernel) {
+                continue;
+            }
+            let outcome = kernel.run(program, &case.input, (case.ifindex, case.address));
+            let expected = case.expected();
+            if outcome != expected {
+                wrong.push(format!(
+                    "{} ({program:?})\n  expected {expected:?}\n  got      {outcome:?}",
+                    case.name
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} cases differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}

@@ -1,0 +1,239 @@
+//! The object, loaded into this machine's kernel with maps of its own.
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
+    programs::{ProgramError, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp},
+    util::KernelVersion,
+};
+use lb_agent::{clock::boottime_ns, object::OBJECT};
+use lb_common::{
+    maps::{Agent, Iface, VipEntry, VipKey, VipKeyV4, VipStats},
+    reason::{Action, FrameCounters},
+};
+
+/// Where a frame without context comes in.
+pub const LOOPBACK: u32 = 1;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Program {
+    XdpFrags,
+    Xdp,
+    TcIngress,
+    TcEgress,
+}
+
+impl Program {
+    fn name(self) -> &'static str {
+        match self {
+            Self::XdpFrags => "lb_xdp_frags",
+            Self::Xdp => "lb_xdp",
+            Self::TcIngress => "lb_tc_ingress",
+            Self::TcEgress => "lb_tc_egress",
+        }
+    }
+
+    pub fn is_xdp(self) -> bool {
+        matches!(self, Self::XdpFrags | Self::Xdp)
+    }
+}
+
+/// What came of one frame.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outcome {
+    /// `Err`: a number that is none of ours.
+    pub action: Result<Action, u32>,
+    pub output: Vec<u8>,
+    pub frames: FrameCounters,
+    pub requests: u64,
+    pub answers: u64,
+    /// Whether the time of the last answer was set, to a time within the run.
+    pub is_answer_timed: bool,
+    /// Events in the ring buffer.
+    pub claims: usize,
+}
+
+pub struct Kernel {
+    object: Ebpf,
+    vips: HashMap<MapData, VipKeyV4, VipEntry>,
+    stats: HashMap<MapData, VipKeyV4, VipStats>,
+    agent: Array<MapData, Agent>,
+    frames: PerCpuArray<MapData, FrameCounters>,
+    ifaces: HashMap<MapData, u32, Iface>,
+    events: RingBuf<MapData>,
+    pub has_frags: bool,
+}
+
+impl Kernel {
+    pub fn load() -> Self {
+        assert!(
+            nix::unistd::geteuid().is_root(),
+            "the programs can be loaded by root only: run `cargo xtask test` as root"
+        );
+        raise_memlock_limit();
+        let mut object = EbpfLoader::new().load(OBJECT).expect("load the object");
+        let has_frags = load_frags(&mut object);
+        xdp(&mut object, Program::Xdp).load().expect("load lb_xdp");
+        for program in [Program::TcIngress, Program::TcEgress] {
+            tc(&mut object, program).load().expect("load a tc program");
+        }
+        let mut map = |name| object.take_map(name).expect("the object has the map");
+        Self {
+            vips: map("LB_VIPS_V4").try_into().expect("a hash of VIPs"),
+            stats: map("LB_STATS_V4").try_into().expect("a hash of counters"),
+            agent: map("LB_AGENT").try_into().expect("an array"),
+            frames: map("LB_FRAMES").try_into().expect("an array for each CPU"),
+            ifaces: map("LB_IFACES").try_into().expect("a hash of interfaces"),
+            events: map("LB_EVENTS").try_into().expect("a ring buffer"),
+            object,
+            has_frags,
+        }
+    }
+
+    /// The programs for incoming frames.
+    pub fn ingress(&self) -> Vec<Program> {
+        let all = [Program::XdpFrags, Program::Xdp, Program::TcIngress];
+        all.into_iter().filter(|program| self.has_frags || *program != Program::XdpFrags).collect()
+    }
+
+    /// Makes `entry` the only VIP entry, with fresh counters.
+    pub fn set_vip(&mut self, ifindex: u32, address: [u8; 4], entry: Option<VipEntry>) {
+        let old: Vec<VipKeyV4> =
+            self.vips.keys().chain(self.stats.keys()).collect::<Result<_, _>>().expect("list keys");
+        for key in old {
+            let _ = self.vips.remove(&key);
+            let _ = self.stats.remove(&key);
+        }
+        if let Some(entry) = entry {
+            let key = VipKey { ifindex, address };
+            self.stats.insert(key, VipStats::default(), 0).expect("add counters");
+            self.vips.insert(key, entry, 0).expect("add a VIP");
+        }
+    }
+
+    pub fn set_lease(&mut self, valid_until_ns: u64) {
+        self.agent.set(0, Agent { valid_until_ns }, 0).expect("set the lease");
+    }
+
+    pub fn set_own_address(&mut self, ifindex: u32, own: Option<[u8; 4]>) {
+        let _ = self.ifaces.remove(&ifindex);
+        if let Some(ipv4) = own {
+            self.ifaces.insert(ifindex, Iface { ipv4 }, 0).expect("add an interface");
+        }
+    }
+
+    pub fn stats(&self, ifindex: u32, address: [u8; 4]) -> VipStats {
+        self.stats.get(&VipKey { ifindex, address }, 0).unwrap_or_default()
+    }
+
+    /// Runs a program once, and says what came of the frame. `vip` names the counters to look at.
+    pub fn run(&mut self, program: Program, frame: &[u8], vip: (u32, [u8; 4])) -> Outcome {
+        self.observe(vip, |kernel| {
+            let mut output = vec![0; 16_384];
+            let options =
+                TestRunOptions { data_in: Some(frame), data_out: Some(&mut output), ..TestRunOptions::new() };
+            let result = kernel.test_run(program, options);
+            let result =
+                result.unwrap_or_else(|error| panic!("run {program:?} on {} bytes: {error}", frame.len()));
+            output.truncate(result.data_size_out as usize);
+            (action(program, result.return_value), output)
+        })
+    }
+
+    /// Notes what changes in the maps while `run` runs a program.
+    pub fn observe(
+        &mut self,
+        (ifindex, address): (u32, [u8; 4]),
+        run: impl FnOnce(&mut Self) -> (Result<Action, u32>, Vec<u8>),
+    ) -> Outcome {
+        let (frames, stats, begun) = (self.frames(), self.stats(ifindex, address), boottime_ns());
+        let (action, output) = run(self);
+        let after = self.stats(ifindex, address);
+        let timed = after.last_answer_ns;
+        Outcome {
+            action,
+            output,
+            frames: difference(&self.frames(), &frames),
+            requests: after.requests - stats.requests,
+            answers: after.answers - stats.answers,
+            is_answer_timed: timed != stats.last_answer_ns && (begun..=boottime_ns()).contains(&timed),
+            claims: std::iter::from_fn(|| self.events.next().map(drop)).count(),
+        }
+    }
+
+    pub fn tc_program(&mut self, program: Program) -> &SchedClassifier {
+        tc(&mut self.object, program)
+    }
+
+    fn test_run(
+        &mut self,
+        program: Program,
+        options: TestRunOptions<'_>,
+    ) -> Result<TestRunResult, ProgramError> {
+        match program.is_xdp() {
+            true => xdp(&mut self.object, program).test_run(options),
+            false => tc(&mut self.object, program).test_run(options),
+        }
+    }
+
+    fn frames(&self) -> FrameCounters {
+        let mut sum = FrameCounters::default();
+        self.frames.get(&0, 0).expect("read counters").iter().for_each(|counters| sum.add(counters));
+        sum
+    }
+}
+
+fn xdp(object: &mut Ebpf, program: Program) -> &mut Xdp {
+    object.program_mut(program.name()).expect("the object has it").try_into().expect("an XDP program")
+}
+
+fn tc(object: &mut Ebpf, program: Program) -> &mut SchedClassifier {
+    object.program_mut(program.name()).expect("the object has it").try_into().expect("a tc program")
+}
+
+/// Multi-buffer XDP came with 5.18. A kernel that has it has to take the program.
+fn load_frags(object: &mut Ebpf) -> bool {
+    let version = KernelVersion::current().expect("read the kernel's version");
+    if version < KernelVersion::new(5, 18, 0) {
+        eprintln!(
+            "NOT RUN on {version:?}: lb_xdp_frags, the kernel has no multi-buffer XDP; lb_xdp runs in its place"
+        );
+        return false;
+    }
+    xdp(object, Program::XdpFrags).load().expect("load lb_xdp_frags");
+    true
+}
+
+/// What a return value means.
+pub fn action(program: Program, value: u32) -> Result<Action, u32> {
+    match (program.is_xdp(), value) {
+        (true, 1) | (false, 2) => Ok(Action::Drop), // XDP_DROP, TC_ACT_SHOT
+        (true, 2) | (false, 0) => Ok(Action::Pass), // XDP_PASS, TC_ACT_OK
+        (true, 3) | (false, 7) => Ok(Action::Answer), // XDP_TX, TC_ACT_REDIRECT
+        (_, other) => Err(other),
+    }
+}
+
+fn difference(after: &FrameCounters, before: &FrameCounters) -> FrameCounters {
+    let mut difference = FrameCounters::default();
+    for fate in lb_common::reason::Fate::ALL {
+        let count = after.get(fate) - before.get(fate);
+        (0..count).for_each(|_| difference.add(&once(fate)));
+    }
+    difference
+}
+
+/// Counters after one frame.
+pub fn once(fate: lb_common::reason::Fate) -> FrameCounters {
+    let mut words = [0_u64; lb_common::reason::Fate::ALL.len()];
+    words[fate as usize] = 1;
+    // SAFETY: lb-common asserts that the struct is one u64 for each fate, in their order.
+    unsafe { std::mem::transmute(words) }
+}
+
+/// Maps count against it before 5.11; later kernels do not mind if it stays.
+fn raise_memlock_limit() {
+    let (resource, unlimited) =
+        (nix::sys::resource::Resource::RLIMIT_MEMLOCK, nix::sys::resource::RLIM_INFINITY);
+    let _ = nix::sys::resource::setrlimit(resource, unlimited, unlimited);
+}
