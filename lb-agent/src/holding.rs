@@ -77,8 +77,9 @@ enum State {
     Asking { asked: u8 },
     /// Announced here.
     Holding { defended_at: Option<BoottimeNs> },
-    /// A stranger answers; `silent` requests in a row went without an answer.
-    Contested { stranger: Mac, silent: u8 },
+    /// Strangers answer, this one among them; `unheard` requests in a row went without its answer, `silent` without
+    /// any.
+    Contested { stranger: Mac, unheard: u8, silent: u8 },
     /// Not to be announced.
     Suppressed,
 }
@@ -147,19 +148,19 @@ impl Holding {
         match state {
             State::Asking { .. } => {
                 self.changes.push((place, Change::Contested(station)));
-                self.set(
-                    place,
-                    wish,
-                    State::Contested { stranger: station, silent: 0 },
-                    Some(0),
-                    now + WATCH_INTERVAL_NS,
-                );
+                let state = State::Contested { stranger: station, unheard: 0, silent: 0 };
+                self.set(place, wish, state, Some(0), now + WATCH_INTERVAL_NS);
+            }
+            // Of several that answer, one is named for as long as it does.
+            State::Contested { stranger, unheard, .. } if stranger != station && unheard < ASKS => {
+                self.set(place, wish, State::Contested { stranger, unheard, silent: 0 }, None, now);
             }
             State::Contested { stranger, .. } => {
                 if stranger != station {
                     self.changes.push((place, Change::Contested(station)));
                 }
-                self.set(place, wish, State::Contested { stranger: station, silent: 0 }, None, now);
+                let state = State::Contested { stranger: station, unheard: 0, silent: 0 };
+                self.set(place, wish, state, None, now);
             }
             State::Holding { defended_at } => {
                 if defended_at.is_none_or(|at| now >= at + DEFEND_INTERVAL_NS) {
@@ -245,8 +246,9 @@ impl Holding {
                 self.begin(place, wish, now);
                 None
             }
-            State::Contested { stranger, silent } => {
-                let state = State::Contested { stranger, silent: silent + 1 };
+            State::Contested { stranger, unheard, silent } => {
+                let state =
+                    State::Contested { stranger, unheard: unheard.saturating_add(1), silent: silent + 1 };
                 self.set(place, wish, state, Some(0), now + WATCH_INTERVAL_NS);
                 Some(Message::Ask)
             }

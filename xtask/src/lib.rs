@@ -1,6 +1,8 @@
 //! Developer commands: what they are made of, so that integration tests can use it too.
 
+pub mod build;
 pub mod debian;
+pub mod demo;
 pub mod ebpf;
 pub mod exec;
 pub mod testbed;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::ebpf;
+use xtask::{demo, ebpf};
 
 /// Developer commands of the announcer.
 #[derive(Parser)]
@@ -20,6 +20,12 @@ enum Command {
         /// Have the programs log each verdict (slow)
         #[arg(long)]
         log: bool,
+    },
+    /// Show the announcer at work: three nodes, a switch and a client on this machine (root)
+    Demo {
+        /// Print the summary as JSON, and nothing else
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -40,5 +46,6 @@ fn execute(command: Command) -> anyhow::Result<()> {
             println!("{}", object.display());
             Ok(())
         }
+        Command::Demo { json } => demo::run(json),
     }
 }

@@ -12,7 +12,7 @@ mod prober;
 mod segment;
 pub mod witness;
 
-pub use agent::{Agent, AgentOptions, agent_binary};
+pub use agent::{Agent, AgentOptions, agent_binary, set_agent_binary};
 pub use netns::Netns;
 pub use packet::PacketSocket;
 pub use prober::{Prober, Report};

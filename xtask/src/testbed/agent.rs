@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -50,13 +51,22 @@ pub struct Agent<'host> {
     child: Option<Child>,
 }
 
-/// The agent's executable: what `LB_AGENT` names, as `cargo xtask` sets it.
+static AGENT_BINARY: OnceLock<PathBuf> = OnceLock::new();
+
+/// Names the agent's executable for this process.
+pub fn set_agent_binary(path: &Path) {
+    let _ = AGENT_BINARY.set(path.to_owned());
+}
+
+/// The agent's executable: what was set, or what `LB_AGENT` names, as `cargo xtask test` has it.
 ///
 /// # Errors
-/// When the variable is not set or names no file.
+/// When neither is, or there is no such file.
 pub fn agent_binary() -> anyhow::Result<PathBuf> {
-    let path = env::var_os("LB_AGENT")
-        .map(PathBuf::from)
+    let path = AGENT_BINARY
+        .get()
+        .cloned()
+        .or_else(|| env::var_os("LB_AGENT").map(PathBuf::from))
         .context("LB_AGENT does not name the agent's executable: run this through `cargo xtask test`")?;
     ensure!(path.is_file(), "LB_AGENT names {}, which is no file", path.display());
     Ok(path)

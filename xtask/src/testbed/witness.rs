@@ -15,13 +15,14 @@ pub struct Arping {
     pub answers: Vec<String>,
 }
 
-/// Asks `count` times for an address with `arping`, always by broadcast, so that every host may answer each time.
+/// Asks for an address with `arping` once a second, always by broadcast, so that every host may answer each time.
+/// (Told a number of requests, arping would stop at as many answers.)
 ///
 /// # Errors
 /// When arping is not there.
-pub fn arping(from: &Host, address: &str, count: u32) -> anyhow::Result<Arping> {
+pub fn arping(from: &Host, address: &str, seconds: u32) -> anyhow::Result<Arping> {
     let mut command = from.netns.command("arping");
-    command.args(["-b", "-c", &count.to_string(), "-w", &count.to_string(), "-I", "eth0", address]);
+    command.args(["-b", "-w", &seconds.to_string(), "-I", "eth0", address]);
     let output = command.output().context("run arping")?;
     Ok(parse_arping(&String::from_utf8_lossy(&output.stdout)))
 }
