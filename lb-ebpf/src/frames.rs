@@ -15,9 +15,10 @@ pub fn count(fate: Fate) {
     let Some(counters) = LB_FRAMES.get_ptr_mut(0) else { return };
     let place = hidden(fate as u32) as usize;
     if place < Fate::ALL.len() {
-        // SAFETY: `place` is within the struct, which lb-common asserts to be one u64 for each fate; this CPU's
-        // copy has no other writer while the program runs.
-        unsafe { *counters.cast::<u64>().add(place) += 1 };
+        // SAFETY: `place` is within the struct, which lb-common asserts to be one u64 for each fate.
+        let counter = unsafe { counters.cast::<u64>().add(place) };
+        // SAFETY: as above; this CPU's copy has no other writer while the program runs.
+        unsafe { *counter += 1 };
     }
 }
 

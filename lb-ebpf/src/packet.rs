@@ -50,6 +50,10 @@ fn head<T: Overlay>(data: usize, data_end: usize) -> Option<*mut T> {
     (data + size_of::<T>() <= data_end).then_some(data as *mut T)
 }
 
+/// [`MIN_FRAME_LEN`] as the helpers take it.
+#[expect(clippy::cast_possible_truncation, reason = "60")]
+const MIN_LEN: u32 = MIN_FRAME_LEN as u32;
+
 /// A frame in the driver, or in generic XDP.
 pub struct XdpPacket {
     context: XdpContext,
@@ -97,8 +101,10 @@ impl Packet for XdpPacket {
         if len >= MIN_FRAME_LEN {
             return;
         }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "below 60")]
+        let missing = (MIN_FRAME_LEN - len) as i32;
         // SAFETY: the context is valid, and no pointer into the frame is used after this.
-        let _ = unsafe { bpf_xdp_adjust_tail(self.context.ctx, (MIN_FRAME_LEN - len) as i32) };
+        let _ = unsafe { bpf_xdp_adjust_tail(self.context.ctx, missing) };
         // The kernel zeros what it adds; what a short frame had behind the packet goes too.
         let Some(frame) = self.head::<[u8; MIN_FRAME_LEN]>() else { return };
         // SAFETY: `head` has proved the bytes; no other reference lives.
@@ -163,6 +169,7 @@ impl Packet for SkbPacket {
             return Some(found);
         }
         // Some drivers leave little more than the Ethernet header in the linear part.
+        #[expect(clippy::cast_possible_truncation, reason = "headers are small")]
         let len = size_of::<T>() as u32;
         if self.context.len() < len || self.context.skb.pull_data(len).is_err() {
             return None;
@@ -177,7 +184,7 @@ impl Packet for SkbPacket {
             return;
         }
         // SAFETY: the context is valid, and no pointer into the frame is used after this.
-        if unsafe { bpf_skb_change_tail(self.skb(), MIN_FRAME_LEN as u32, 0) } == 0 {
+        if unsafe { bpf_skb_change_tail(self.skb(), MIN_LEN, 0) } == 0 {
             // Not every kernel zeros what it adds; what a short frame had behind the packet goes too.
             let _ = self.context.store(FRAME_LEN, &[0_u8; MIN_FRAME_LEN - FRAME_LEN], 0);
         }

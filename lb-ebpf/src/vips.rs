@@ -52,8 +52,10 @@ impl Stats for Option<*mut VipStats> {
         let Some(stats) = *self else { return };
         // SAFETY: map memory, alive until the program ends.
         increment(unsafe { &raw mut (*stats).answers });
+        // SAFETY: as above.
+        let last_answer_ns = unsafe { &raw mut (*stats).last_answer_ns };
         // SAFETY: as above; the field is aligned, so the store is whole.
-        unsafe { (&raw mut (*stats).last_answer_ns).write_volatile(now_ns) };
+        unsafe { last_answer_ns.write_volatile(now_ns) };
     }
 
     #[inline(always)]
