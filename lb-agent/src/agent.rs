@@ -372,7 +372,7 @@ impl Agent {
             wanted: self.plan.interfaces.as_deref(),
             interfaces: &self.interfaces,
             needs_egress: self.has_local_vip(),
-            may_swap: !self.holding.is_asking(),
+            may_swap: self.written_version.is_some() && !self.holding.is_asking(),
             verify,
         };
         let result = self.hooks.ensure(&request, &mut self.programs, &self.pins, &self.sender);

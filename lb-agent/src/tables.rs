@@ -9,7 +9,7 @@ use std::{
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, Map, MapData, MapError, MapInfo, PerCpuArray, RingBuf},
 };
 use lb_common::{
     maps::{Agent, Iface, Role, SELF_TEST_IFINDEX, SELF_TEST_MAC, VipEntry, VipKey, VipKeyV4, VipStats},
@@ -28,7 +28,15 @@ const AGENT: &str = "LB_AGENT";
 const FRAMES: &str = "LB_FRAMES";
 const IFACES: &str = "LB_IFACES";
 const EVENTS: &str = "LB_EVENTS";
-const NAMES: [&str; 6] = [VIPS, STATS, AGENT, FRAMES, IFACES, EVENTS];
+/// Each map with the sizes of its key and value, in bytes.
+const LAYOUTS: [(&str, usize, usize); 6] = [
+    (VIPS, size_of::<VipKeyV4>(), size_of::<VipEntry>()),
+    (STATS, size_of::<VipKeyV4>(), size_of::<VipStats>()),
+    (AGENT, size_of::<u32>(), size_of::<Agent>()),
+    (FRAMES, size_of::<u32>(), size_of::<FrameCounters>()),
+    (IFACES, size_of::<u32>(), size_of::<Iface>()),
+    (EVENTS, 0, 0),
+];
 
 /// What went wrong with a map.
 #[derive(Debug, thiserror::Error)]
@@ -85,8 +93,10 @@ pub struct Tables {
 /// [`TableError`]: not privileged, no memory, or a map of another layout.
 pub fn load(directory: &Path) -> Result<(Ebpf, Tables, RingBuf<MapData>), TableError> {
     let mut loader = EbpfLoader::new();
-    for name in NAMES {
-        loader.map_pin_path(name, directory.join(name));
+    for (name, key_size, value_size) in LAYOUTS {
+        let path = directory.join(name);
+        check_layout(name, &path, (key_size, value_size))?;
+        loader.map_pin_path(name, path);
     }
     let mut object = loader
         .load(OBJECT)
@@ -94,6 +104,18 @@ pub fn load(directory: &Path) -> Result<(Ebpf, Tables, RingBuf<MapData>), TableE
     let tables = Tables::from_maps(|name| object.take_map(name).ok_or_else(|| missing(name)), directory)?;
     let events = object.take_map(EVENTS).ok_or_else(|| missing(EVENTS)).and_then(RingBuf::try_from);
     Ok((object, tables, events.map_err(failed("open", EVENTS))?))
+}
+
+/// A map that is pinned already has to be laid out as this agent's: aya takes it as it is.
+fn check_layout(name: &'static str, path: &Path, sizes: (usize, usize)) -> Result<(), TableError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let info = MapInfo::from_pin(path).map_err(failed("look at", name))?;
+    if (info.key_size() as usize, info.value_size() as usize) == sizes {
+        return Ok(());
+    }
+    Err(TableError::Layout { name, path: path.parent().unwrap_or(path).to_owned() })
 }
 
 fn missing(name: &str) -> MapError {
