@@ -10,6 +10,12 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
 }
 
+/// A command as it would be typed, environment left out.
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
 /// Runs a command quietly.
 ///
 /// # Errors
@@ -23,12 +29,18 @@ pub fn exec(command: &mut Command) -> anyhow::Result<()> {
 /// # Errors
 /// When it fails: its command line, and what it printed.
 pub fn output(command: &mut Command) -> anyhow::Result<String> {
-    let output = command.output().with_context(|| format!("run {command:?}"))?;
+    let output = command.output().with_context(|| format!("run `{}`", line(command)))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() {
         return Ok(text(&output.stdout));
     }
-    bail!("{command:?} failed, {}:\n{}\n{}", output.status, text(&output.stdout), text(&output.stderr))
+    bail!(
+        "`{}` failed, {}:\n{}\n{}",
+        line(command),
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    )
 }
 
 /// Runs a command whose output the user sees as it comes.
@@ -36,8 +48,8 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
 /// # Errors
 /// When it fails: its command line.
 pub fn show(command: &mut Command) -> anyhow::Result<()> {
-    let status = command.status().with_context(|| format!("run {command:?}"))?;
-    if status.success() { Ok(()) } else { bail!("{command:?} failed, {status}") }
+    let status = command.status().with_context(|| format!("run `{}`", line(command)))?;
+    if status.success() { Ok(()) } else { bail!("`{}` failed, {status}", line(command)) }
 }
 
 /// A cargo that knows nothing of the one that runs us: what `cargo xtask` sets for its own build is taken away.
