@@ -77,21 +77,48 @@ impl Segment {
         let netns = Netns::new(name)?;
         let port = format!("port{number}");
         let mac: Mac = [2, 0, 0, 77, 0, number];
-        let mac_text = mac_text(mac);
-        let switch = self.switch.name();
-        netns.ip(&format!(
-            "link add {INTERFACE} address {mac_text} type veth peer name {port} netns {switch}"
-        ))?;
-        self.switch.ip(&format!("link set {port} master br0 up"))?;
         let address = Ipv4Addr::new(10, 77, 0, number);
-        netns.ip(&format!("link set {INTERFACE} up"))?;
-        netns.ip(&format!("address add {address}/16 dev {INTERFACE}"))?;
+        self.plug(&netns, &port, mac, address)?;
         let pass = match wiring {
             Wiring::Veth => None,
             Wiring::VethWithXdpPeer => Some(self.switch.run(|| pass::attach(&port))??),
         };
         let ifindex = netns.run(|| nix::net::if_::if_nametoindex(INTERFACE))?.context("find eth0")?;
         Ok(Host { name: name.to_owned(), netns, address, mac, ifindex, port, _pass: pass })
+    }
+
+    /// Sets the largest frame that the switch forwards.
+    ///
+    /// # Errors
+    /// When ip fails.
+    pub fn set_mtu(&self, mtu: u32) -> anyhow::Result<()> {
+        self.switch.ip(&format!("link set br0 mtu {mtu}"))
+    }
+
+    /// Sets the largest frame of a host and its port.
+    ///
+    /// # Errors
+    /// When ip fails.
+    pub fn set_host_mtu(&self, host: &Host, mtu: u32) -> anyhow::Result<()> {
+        self.switch.ip(&format!("link set {} mtu {mtu}", host.port))?;
+        host.netns.ip(&format!("link set {INTERFACE} mtu {mtu}"))
+    }
+
+    /// Takes a host's interface away and makes it anew, with the same addresses but another index.
+    ///
+    /// # Errors
+    /// When ip fails.
+    pub fn replug(&self, host: &Host) -> anyhow::Result<()> {
+        host.netns.ip(&format!("link delete {INTERFACE}"))?;
+        self.plug(&host.netns, &host.port, host.mac, host.address)
+    }
+
+    fn plug(&self, netns: &Netns, port: &str, mac: Mac, address: Ipv4Addr) -> anyhow::Result<()> {
+        let (mac, switch) = (mac_text(mac), self.switch.name());
+        netns.ip(&format!("link add {INTERFACE} address {mac} type veth peer name {port} netns {switch}"))?;
+        self.switch.ip(&format!("link set {port} master br0 up"))?;
+        netns.ip(&format!("link set {INTERFACE} up"))?;
+        netns.ip(&format!("address add {address}/16 dev {INTERFACE}"))
     }
 
     /// Pulls a host's cable, or plugs it in again.

@@ -1,8 +1,17 @@
 //! Programs that we did not write, as witnesses.
 
-use std::process::Command;
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 use super::segment::Host;
 
@@ -49,6 +58,46 @@ pub fn neighbour(host: &Host, address: &str) -> anyhow::Result<Option<String>> {
         .context("run ip neighbour")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(text.split_once("lladdr ").and_then(|(_, rest)| rest.split_whitespace().next()).map(str::to_owned))
+}
+
+/// A `tcpdump` at work on a host's interface.
+#[derive(Debug)]
+pub struct Tcpdump {
+    child: Child,
+    lines: JoinHandle<Vec<String>>,
+}
+
+impl Tcpdump {
+    /// Begins to capture; returns once frames are seen.
+    ///
+    /// # Errors
+    /// When tcpdump is not there or refuses the filter.
+    pub fn start(host: &Host, filter: &str) -> anyhow::Result<Self> {
+        let mut command = host.netns.command("tcpdump");
+        command
+            .args(["-l", "-n", "-e", "-t", "--immediate-mode", "-i", "eth0"])
+            .args(filter.split_whitespace());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("run tcpdump")?;
+        let stdout = child.stdout.take().context("tcpdump has no output")?;
+        let stderr = BufReader::new(child.stderr.take().context("tcpdump has no messages")?);
+        let told: Vec<String> = stderr.lines().map_while(Result::ok).take(2).collect();
+        ensure!(told.iter().any(|line| line.contains("listening on")), "tcpdump did not start: {told:?}");
+        let lines = BufReader::new(stdout).lines().map_while(Result::ok).filter(|line| !line.is_empty());
+        let lines = thread::spawn(move || lines.collect());
+        Ok(Self { child, lines })
+    }
+
+    /// Ends the capture: one line for each frame, with link-layer addresses and the length of the frame.
+    ///
+    /// # Errors
+    /// When tcpdump cannot be stopped.
+    pub fn finish(mut self) -> anyhow::Result<Vec<String>> {
+        thread::sleep(Duration::from_millis(100)); // what is on its way to it
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGINT)?;
+        self.child.wait()?;
+        self.lines.join().map_err(|_| anyhow::anyhow!("the reader of tcpdump panicked"))
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,122 @@
+//! Each hook answers, and what is not ours passes.
+
+use std::time::Duration;
+
+use lb_common::wire::arp::Frame;
+use xtask::testbed::{AgentOptions, PacketSocket, Wiring, mac_text, witness::Tcpdump};
+
+use crate::{Bed, VIP};
+
+/// `tcpdump` sees 60 bytes with the node's address in Ethernet header and ARP packet.
+fn answers_by(hook: &'static str, wiring: Wiring, expected_hook: &str) -> anyhow::Result<()> {
+    let bed = Bed::wired(wiring)?;
+    let agent = bed.agent_with(AgentOptions { hook, ..AgentOptions::default() })?;
+    let tcpdump = Tcpdump::start(&bed.client, "arp")?;
+    bed.assert_answered()?;
+    let node = mac_text(bed.node.mac);
+    let client = mac_text(bed.client.mac);
+    let reply =
+        format!("{node} > {client}, ethertype ARP (0x0806), length 60: Reply {VIP} is-at {node}, length 46");
+    let lines = tcpdump.finish()?;
+    assert!(lines.contains(&reply), "no {reply:?} among\n{}", lines.join("\n"));
+    let status = agent.status()?;
+    assert_eq!(status["hooks"][0]["hook"], expected_hook, "{status:#}");
+    assert!(status["frames"]["answered"].as_u64() >= Some(1), "{status:#}");
+    Ok(())
+}
+
+#[test]
+fn native_xdp_answers() -> anyhow::Result<()> {
+    answers_by("xdp", Wiring::VethWithXdpPeer, "xdp")
+}
+
+#[test]
+fn generic_xdp_answers() -> anyhow::Result<()> {
+    answers_by("xdp-generic", Wiring::Veth, "xdp-generic")
+}
+
+#[test]
+fn tc_answers() -> anyhow::Result<()> {
+    answers_by("tc", Wiring::Veth, "tcx-ingress")
+}
+
+#[test]
+fn auto_takes_tc_on_veth_and_says_why() -> anyhow::Result<()> {
+    answers_by("auto", Wiring::Veth, "tcx-ingress")?;
+    let bed = Bed::new()?;
+    let log = bed.agent()?.log();
+    assert!(log.contains("hook=tc") && log.contains("veth"), "{log}");
+    Ok(())
+}
+
+#[test]
+fn a_request_of_a_vlan_above_is_left_to_it() -> anyhow::Result<()> {
+    let bed = Bed::new()?;
+    let agent = bed.agent()?;
+    let mut tagged =
+        Frame::request(bed.client.mac, bed.client.address.octets(), [10, 77, 1, 10]).as_bytes().to_vec();
+    tagged.splice(12..12, [0x81, 0x00, 0x00, 0x05]);
+    let socket = bed.client.netns.run(|| PacketSocket::open("eth0"))??;
+    let tcpdump = Tcpdump::start(&bed.client, "ether proto 0x0806 and ether src 02:00:00:4d:00:01")?;
+    socket.send(&tagged)?;
+    agent.wait_for("the frame counted", |agent| {
+        agent.status().is_ok_and(|status| status["frames"]["vlan_tagged"] == 1)
+    })?;
+    // Replies to everyone are announcements.
+    let is_answer = |line: &String| line.contains("Reply") && !line.contains("ff:ff:ff:ff:ff:ff");
+    let replies: Vec<String> = tcpdump.finish()?.into_iter().filter(is_answer).collect();
+    assert_eq!(replies, Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
+fn jumbo_frames_pass_tc() -> anyhow::Result<()> {
+    let bed = Bed::new()?;
+    bed.segment.set_mtu(9_000)?;
+    for host in [&bed.node, &bed.client] {
+        bed.segment.set_host_mtu(host, 9_000)?;
+    }
+    let agent = bed.agent()?;
+    let mut ping = bed.client.netns.command("ping");
+    ping.args(["-c", "3", "-i", "0.2", "-M", "do", "-s", "8900", &bed.node.address.to_string()]);
+    let output = ping.output()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(agent.status()?["hooks"][0]["hook"], "tcx-ingress");
+    Ok(())
+}
+
+#[test]
+fn a_program_that_is_taken_off_comes_back() -> anyhow::Result<()> {
+    for (hook, wiring) in
+        [("tc", Wiring::Veth), ("xdp", Wiring::VethWithXdpPeer), ("xdp-generic", Wiring::Veth)]
+    {
+        let bed = Bed::wired(wiring)?;
+        let agent = bed.agent_with(AgentOptions { hook, ..AgentOptions::default() })?;
+        let is_back = |log: &str| log.contains("taken off the interface by someone else");
+        let links = agent.pin_dir().join("links");
+        let pin = std::fs::read_dir(&links)?.next().expect("a pinned link")?.path();
+        let mut detach = bed.node.netns.command("bpftool");
+        detach.args(["link", "detach", "pinned"]).arg(&pin);
+        let detached = detach.output()?;
+        assert!(detached.status.success(), "{hook}: {}", String::from_utf8_lossy(&detached.stderr));
+        agent.wait_for("the program detached noticed", |agent| is_back(&agent.log()))?;
+        bed.assert_answered()?;
+        std::fs::remove_file(&pin)?; // which destroys the link
+        agent
+            .wait_for("the pin removed noticed", |agent| agent.log().matches("someone else").count() == 2)?;
+        bed.assert_answered()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_is_sent_or_logged_without_a_change() -> anyhow::Result<()> {
+    let bed = Bed::new()?;
+    let agent = bed.agent()?;
+    std::thread::sleep(Duration::from_secs(6)); // the announcements of the first five seconds
+    let (tcpdump, log) = (Tcpdump::start(&bed.client, "arp")?, agent.log());
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(tcpdump.finish()?, Vec::<String>::new());
+    assert_eq!(agent.log(), log);
+    Ok(())
+}
