@@ -5,4 +5,6 @@ pub mod debian;
 pub mod demo;
 pub mod ebpf;
 pub mod exec;
+pub mod lint;
+pub mod test;
 pub mod testbed;

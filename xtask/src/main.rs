@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{demo, ebpf};
+use xtask::{demo, ebpf, lint, test};
 
 /// Developer commands of the announcer.
 #[derive(Parser)]
@@ -27,6 +27,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Format and lint everything, the programs for the kernel included
+    Lint,
+    /// Run all tests (root): pure ones, the programs in this kernel, the agent on the wire
+    Test,
 }
 
 fn main() -> ExitCode {
@@ -47,5 +51,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Demo { json } => demo::run(json),
+        Command::Lint => lint::run(),
+        Command::Test => test::run(),
     }
 }

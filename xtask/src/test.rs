@@ -1,0 +1,39 @@
+//! `cargo xtask test`: every test, with one verdict.
+
+use std::time::Instant;
+
+use crate::{
+    build,
+    debian::{Needed, ensure_installed, needed},
+    exec::{cargo, show},
+    testbed,
+};
+
+/// What the tests call, besides the agent.
+const TOOLS: [Needed; 7] = [
+    needed("ip", "iproute2"),
+    needed("arping", "iputils-arping"),
+    needed("ping", "iputils-ping"),
+    needed("tcpdump", "tcpdump"),
+    needed("bpftool", "bpftool"),
+    needed("lxc-start", "lxc"),
+    needed("busybox", "busybox-static"),
+];
+
+/// Builds what the tests need, and runs them all.
+///
+/// # Errors
+/// When something is missing or does not compile, or a test fails.
+pub fn run() -> anyhow::Result<()> {
+    testbed::require_root("test")?;
+    ensure_installed(&TOOLS)?;
+    let agent = build::agent()?;
+    let begun = Instant::now();
+    let result = show(cargo().args(["test", "--quiet"]).env("LB_AGENT", agent));
+    let seconds = begun.elapsed().as_secs();
+    match &result {
+        Ok(()) => println!("\nVERDICT: all tests passed, in {seconds} s"),
+        Err(_) => println!("\nVERDICT: some tests failed, after {seconds} s; see above"),
+    }
+    result
+}
