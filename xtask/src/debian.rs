@@ -100,24 +100,24 @@ impl Suite {
         Ok(table.lines().filter_map(|line| Some(line.split('|').nth(1)?.trim().to_owned())).collect())
     }
 
-    /// Names of packages that match a regular expression.
+    /// Names of the packages that a package depends on, alternatives left out.
     ///
     /// # Errors
-    /// When apt-cache fails.
-    pub fn search(&self, pattern: &str) -> anyhow::Result<Vec<String>> {
-        let names = output(self.apt("apt-cache").args(["search", "--names-only", pattern]))?;
-        Ok(names.lines().filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect())
+    /// When the suite does not have it.
+    pub fn dependencies(&self, package: &str) -> anyhow::Result<Vec<String>> {
+        let list = output(self.apt("apt-cache").args(["depends", package]))?;
+        Ok(list.lines().filter_map(|line| Some(line.trim().strip_prefix("Depends: ")?.to_owned())).collect())
     }
 
-    /// Downloads one version of a package and unpacks it below `target`.
+    /// Downloads a package (`name`, or `name=version`) and unpacks it below `into`.
     ///
     /// # Errors
     /// When the package cannot be had.
-    pub fn unpack(&self, package: &str, version: &str, into: &Path) -> anyhow::Result<()> {
+    pub fn unpack(&self, package: &str, into: &Path) -> anyhow::Result<()> {
         let downloads = tempfile::tempdir_in(&self.root)?;
         let mut download = self.apt("apt-get");
-        download.current_dir(downloads.path()).args(["download", "-qq", &format!("{package}={version}")]);
-        exec(&mut download).with_context(|| format!("download {package} {version} of {}", self.name))?;
+        download.current_dir(downloads.path()).args(["download", "-qq", package]);
+        exec(&mut download).with_context(|| format!("download {package} of {}", self.name))?;
         let archive = fs::read_dir(downloads.path())?.next().context("apt-get left no file")??.path();
         fs::create_dir_all(into)?;
         exec(Command::new("dpkg-deb").arg("-x").arg(archive).arg(into))

@@ -1,6 +1,9 @@
 //! Commands that have to succeed.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, bail};
 
@@ -67,10 +70,19 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Whether a program is on the path.
+/// Where a program lies, if it is on the path or where root's programs lie.
 #[must_use]
-pub fn is_there(program: &str) -> bool {
+pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let sbin = ["/usr/sbin", "/sbin"].map(Into::into);
-    std::env::split_paths(&path).chain(sbin).any(|directory| directory.join(program).is_file())
+    std::env::split_paths(&path)
+        .chain(sbin)
+        .map(|directory| directory.join(program))
+        .find(|path| path.is_file())
+}
+
+/// Whether [`find`] finds a program.
+#[must_use]
+pub fn is_there(program: &str) -> bool {
+    find(program).is_some()
 }

@@ -5,6 +5,7 @@ pub mod debian;
 pub mod demo;
 pub mod ebpf;
 pub mod exec;
+pub mod kernels;
 pub mod lint;
 pub mod test;
 pub mod testbed;

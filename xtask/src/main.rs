@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{demo, ebpf, lint, test};
+use xtask::{demo, ebpf, kernels, lint, test};
 
 /// Developer commands of the announcer.
 #[derive(Parser)]
@@ -26,6 +26,11 @@ enum Command {
         /// Print the summary as JSON, and nothing else
         #[arg(long)]
         json: bool,
+    },
+    /// Run the programs and the agent in Debian's kernels, each booted in a virtual machine
+    Kernels {
+        /// Which kernels: 5.10, 6.1, 6.12, newest; all of them unless named
+        names: Vec<String>,
     },
     /// Format and lint everything, the programs for the kernel included
     Lint,
@@ -51,6 +56,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Demo { json } => demo::run(json),
+        Command::Kernels { names } => kernels::run(&names),
         Command::Lint => lint::run(),
         Command::Test => test::run(),
     }

@@ -8,7 +8,7 @@ use lb_common::{
 
 use crate::{
     arp::{Arp, Ipv4, NODE, NODE_IP, VIP},
-    kernel::{Kernel, LOOPBACK, Outcome, Program, once},
+    kernel::{Kernel, LOOPBACK, Outcome, Program, not_run, once},
 };
 
 /// The lease at the time of the frame.
@@ -108,7 +108,7 @@ impl Case {
             Lease::DayOld => match now.checked_sub(ABANDONED_AFTER_NS) {
                 Some(day_ago) if day_ago > 0 => day_ago,
                 _ => {
-                    eprintln!("NOT RUN: {}: this machine has been up for less than a day", self.name);
+                    not_run(&self.name, "this machine has been up for less than a day");
                     return false;
                 }
             },

@@ -122,7 +122,7 @@ fn unpack_rust_src(version: &str, into: &Path) -> anyhow::Result<()> {
     let of_ours = versions.iter().find(|debian| debian.starts_with(&format!("{version}+")));
     let found =
         of_ours.with_context(|| format!("{RUST_SRC_SUITE} has rust-src only of {}", versions.join(", ")))?;
-    suite.unpack("rust-src", found, into)
+    suite.unpack(&format!("rust-src={found}"), into)
 }
 
 /// bpf-linker, linked against the LLVM that rustc itself uses: no LLVM package, and no mismatch.

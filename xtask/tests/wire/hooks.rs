@@ -7,6 +7,17 @@ use xtask::testbed::{AgentOptions, PacketSocket, Wiring, mac_text, witness::Tcpd
 
 use crate::{Bed, VIP};
 
+/// What `status` calls tc on the kernel that runs: tcx came with 6.6.
+fn tc_ingress() -> &'static str {
+    if has_tcx() { "tcx-ingress" } else { "clsact-ingress" }
+}
+
+fn has_tcx() -> bool {
+    let release = nix::sys::utsname::uname().expect("uname").release().to_string_lossy().into_owned();
+    let mut numbers = release.split('.').map_while(|number| number.parse().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(6))
+}
+
 /// `tcpdump` sees 60 bytes with the node's address in Ethernet header and ARP packet.
 fn answers_by(hook: &'static str, wiring: Wiring, expected_hook: &str) -> anyhow::Result<()> {
     let bed = Bed::wired(wiring)?;
@@ -37,12 +48,12 @@ fn generic_xdp_answers() -> anyhow::Result<()> {
 
 #[test]
 fn tc_answers() -> anyhow::Result<()> {
-    answers_by("tc", Wiring::Veth, "tcx-ingress")
+    answers_by("tc", Wiring::Veth, tc_ingress())
 }
 
 #[test]
 fn auto_takes_tc_on_veth_and_says_why() -> anyhow::Result<()> {
-    answers_by("auto", Wiring::Veth, "tcx-ingress")?;
+    answers_by("auto", Wiring::Veth, tc_ingress())?;
     let bed = Bed::new()?;
     let log = bed.agent()?.log();
     assert!(log.contains("hook=tc") && log.contains("veth"), "{log}");
@@ -81,7 +92,7 @@ fn jumbo_frames_pass_tc() -> anyhow::Result<()> {
     ping.args(["-c", "3", "-i", "0.2", "-M", "do", "-s", "8900", &bed.node.address.to_string()]);
     let output = ping.output()?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    assert_eq!(agent.status()?["hooks"][0]["hook"], "tcx-ingress");
+    assert_eq!(agent.status()?["hooks"][0]["hook"], tc_ingress());
     Ok(())
 }
 
@@ -95,12 +106,19 @@ fn a_program_that_is_taken_off_comes_back() -> anyhow::Result<()> {
         let is_back = |log: &str| log.contains("taken off the interface by someone else");
         let links = agent.pin_dir().join("links");
         let pin = std::fs::read_dir(&links)?.next().expect("a pinned link")?.path();
-        let mut detach = bed.node.netns.command("bpftool");
-        detach.args(["link", "detach", "pinned"]).arg(&pin);
+        let is_link = hook != "tc" || has_tcx();
+        let mut detach = bed.node.netns.command(if is_link { "bpftool" } else { "tc" });
+        match is_link {
+            true => detach.args(["link", "detach", "pinned"]).arg(&pin),
+            false => detach.args(["filter", "delete", "dev", "eth0", "ingress"]),
+        };
         let detached = detach.output()?;
         assert!(detached.status.success(), "{hook}: {}", String::from_utf8_lossy(&detached.stderr));
         agent.wait_for("the program detached noticed", |agent| is_back(&agent.log()))?;
         bed.assert_answered()?;
+        if !is_link {
+            continue; // nothing hangs on the mark of a filter
+        }
         std::fs::remove_file(&pin)?; // which destroys the link
         agent
             .wait_for("the pin removed noticed", |agent| agent.log().matches("someone else").count() == 2)?;
