@@ -60,10 +60,19 @@ fn main() -> ExitCode {
     match execute(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("lb-agent: {error:#}");
+            eprintln!("lb-agent: {}", chain(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes, each said once: many messages name their cause already.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match () {
+        () if told.is_empty() => cause,
+        () if told.contains(&cause) => told,
+        () => format!("{told}: {cause}"),
+    })
 }
 
 fn execute(Arguments { pin_dir, command }: Arguments) -> anyhow::Result<()> {
