@@ -10,14 +10,13 @@ use crate::{
 };
 
 /// What the tests call, besides the agent.
-const TOOLS: [Needed; 7] = [
+const TOOLS: [Needed; 6] = [
     needed("ip", "iproute2"),
     needed("arping", "iputils-arping"),
     needed("ping", "iputils-ping"),
     needed("tcpdump", "tcpdump"),
     needed("bpftool", "bpftool"),
-    needed("lxc-start", "lxc"),
-    needed("busybox", "busybox-static"),
+    needed("tc", "iproute2"),
 ];
 
 /// Builds what the tests need, and runs them all.
