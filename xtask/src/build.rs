@@ -1,13 +1,13 @@
 //! What demo, tests, benches and virtual machines run.
 
-use std::{path::PathBuf, process::Command};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use crate::{
     ebpf,
-    exec::{cargo, output, show, workspace},
+    exec::{cargo, output, rustc, show, workspace},
 };
 
 /// Builds the BPF object and the agent around it, and leads [`crate::testbed`] to it.
@@ -50,7 +50,7 @@ fn executable(message: &str) -> Option<(String, PathBuf)> {
 /// # Errors
 /// When it does not compile.
 pub fn init() -> anyhow::Result<PathBuf> {
-    let rustc = output(Command::new("rustc").current_dir(workspace()).arg("-vV"))?;
+    let rustc = output(rustc().arg("-vV"))?;
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
     // With a target of its own the flags do not reach build scripts and macros.
     let mut build = cargo();

@@ -70,6 +70,14 @@ pub fn cargo() -> Command {
     command
 }
 
+/// The rustc that the workspace is pinned to.
+#[must_use]
+pub fn rustc() -> Command {
+    let mut command = Command::new("rustc");
+    command.current_dir(workspace());
+    command
+}
+
 /// Where a program lies, if it is on the path or where root's programs lie.
 #[must_use]
 pub fn find(program: &str) -> Option<PathBuf> {

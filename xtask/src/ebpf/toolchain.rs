@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 
 use crate::{
     debian::{Suite, ensure_installed, needed},
-    exec::{cargo, exec, is_there, output, show, workspace},
+    exec::{cargo, exec, is_there, output, rustc, show, workspace},
 };
 
 const BPF_LINKER_VERSION: &str = "0.13.0";
@@ -66,12 +66,6 @@ impl Toolchain {
             .env_remove("RUSTFLAGS");
         command
     }
-}
-
-fn rustc() -> Command {
-    let mut rustc = Command::new("rustc");
-    rustc.current_dir(workspace());
-    rustc
 }
 
 fn rustc_version() -> anyhow::Result<String> {

@@ -14,6 +14,7 @@ use crate::{
 };
 
 const META_PACKAGE: &str = "linux-image-cloud-amd64";
+const IMAGE_PREFIX: &str = "linux-image-";
 /// What the test bed makes: veth pairs and bridges; and what the agent attaches to where there is no tcx.
 const MODULES: [&str; 4] = ["veth", "bridge", "sch_ingress", "cls_bpf"];
 
@@ -38,10 +39,11 @@ impl Image {
     /// The newest kernel of a suite; brings it if need be.
     pub(super) fn ensure(suite_name: &'static str) -> anyhow::Result<Self> {
         let suite = Suite::open(suite_name)?;
-        let is_image = |name: &String| version_of(name, "linux-image-").is_some();
-        let package = suite.dependencies(META_PACKAGE)?.into_iter().find(is_image);
-        let package = package.with_context(|| format!("{META_PACKAGE} of {suite_name} names no kernel"))?;
-        let version = version_of(&package, "linux-image-").unwrap_or_default().to_owned();
+        let dependencies = suite.dependencies(META_PACKAGE)?;
+        let version = dependencies.iter().find_map(|package| version_of(package));
+        let version =
+            version.with_context(|| format!("{META_PACKAGE} of {suite_name} names no kernel"))?.to_owned();
+        let package = format!("{IMAGE_PREFIX}{version}");
         let root = workspace().join("target/kernels").join(&version);
         if !root.is_dir() {
             unpack(&suite, &package, &version, &root)?;
@@ -101,8 +103,10 @@ impl Image {
 }
 
 /// `linux-image-6.1.0-9-cloud-amd64` is of version `6.1.0-9-cloud-amd64`; a metapackage is of none.
-fn version_of<'a>(package: &'a str, prefix: &str) -> Option<&'a str> {
-    package.strip_prefix(prefix).filter(|version| version.starts_with(|first: char| first.is_ascii_digit()))
+fn version_of(package: &str) -> Option<&str> {
+    package
+        .strip_prefix(IMAGE_PREFIX)
+        .filter(|version| version.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 fn is_module(path: &str, name: &str) -> bool {
@@ -135,11 +139,8 @@ mod tests {
 
     #[test]
     fn a_metapackage_is_no_kernel() {
-        assert_eq!(
-            version_of("linux-image-7.3.4+deb13-cloud-amd64", "linux-image-"),
-            Some("7.3.4+deb13-cloud-amd64")
-        );
-        assert_eq!(version_of(META_PACKAGE, "linux-image-"), None);
+        assert_eq!(version_of("linux-image-7.3.4+deb13-cloud-amd64"), Some("7.3.4+deb13-cloud-amd64"));
+        assert_eq!(version_of(META_PACKAGE), None);
     }
 
     #[test]
