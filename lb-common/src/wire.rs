@@ -2,4 +2,5 @@
 //! frame at any address.
 
 pub mod arp;
+pub mod bfd;
 pub mod ethernet;
