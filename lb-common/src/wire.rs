@@ -3,4 +3,8 @@
 
 pub mod arp;
 pub mod bfd;
+pub mod checksum;
 pub mod ethernet;
+pub mod ipv4;
+pub mod sbfd;
+pub mod udp;

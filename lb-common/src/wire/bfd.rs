@@ -1,6 +1,6 @@
 //! BFD Control packets (RFC 5880, 4.1) as S-BFD uses them (RFC 7880, 7881): without authentication.
 
-/// UDP port of S-BFD reflectors (RFC 7881, 3).
+/// UDP port of S-BFD reflectors (RFC 7881, 2).
 pub const SBFD_PORT: u16 = 7784;
 /// TTL or Hop Limit that proves a packet to come from the same link (RFC 5881, 5; RFC 5082).
 pub const ON_LINK_TTL: u8 = 255;
@@ -139,6 +139,13 @@ impl Control {
         self.my_discriminator_be = mine;
     }
 
+    /// The first word: version, diagnostic code, state and flags.
+    #[must_use]
+    #[inline(always)]
+    pub const fn first_word(&self) -> [u8; 2] {
+        [self.version_diag, self.state_flags]
+    }
+
     /// The state that the sender gives.
     #[must_use]
     #[inline(always)]
@@ -181,6 +188,7 @@ impl Control {
 
     /// The packet as bytes on the wire.
     #[must_use]
+    #[inline(always)]
     pub const fn as_bytes(&self) -> &[u8; CONTROL_LEN] {
         // SAFETY: `repr(C)` of bytes only, so no padding, alignment 1 and, by the assert below, this size.
         unsafe { &*core::ptr::from_ref(self).cast() }

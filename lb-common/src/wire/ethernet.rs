@@ -5,6 +5,8 @@ pub type Mac = [u8; 6];
 
 /// Every station on the segment.
 pub const BROADCAST: Mac = [0xff; 6];
+/// EtherType of IPv4.
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
 /// EtherType of ARP.
 pub const ETHERTYPE_ARP: u16 = 0x0806;
 /// Bytes of the header.
