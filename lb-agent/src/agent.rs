@@ -13,6 +13,7 @@ use std::{
 };
 
 use hooks::Hooks;
+use ipnet::Ipv4Net;
 use lb_common::{
     maps::{Iface, Role, VipEntry},
     wire::ethernet::Mac,
@@ -185,14 +186,17 @@ impl Agent {
         }
     }
 
-    /// As [`Self::heard`], for a VIP that is announced here (RFC 5227, 2.4).
+    /// As [`Self::heard`], by way of the kernel side. On a VIP that is announced here it is an address conflict
+    /// (RFC 5227, 2.4).
     pub fn claimed(&mut self, place: Place, station: Mac, now: BoottimeNs) {
-        warn!(
-            vip = %place.address,
-            interface = self.interface_name(place.ifindex),
-            station = %MacText(station),
-            "address conflict: another station claims a VIP that is announced here"
-        );
+        if self.actual.get(&place).is_some_and(|entry| entry.role() == Some(Role::Announce)) {
+            warn!(
+                vip = %place.address,
+                interface = self.interface_name(place.ifindex),
+                station = %MacText(station),
+                "address conflict: another station claims a VIP that is announced here"
+            );
+        }
         self.heard(place, station, now);
     }
 
@@ -293,11 +297,16 @@ impl Agent {
     }
 
     fn iface(&self, interface: &Interface) -> Iface {
-        let own = interface.addresses.iter().find_map(|(address, _)| match address {
-            IpAddr::V4(own) if !self.all_vips.contains(address) => Some(own.octets()),
+        let own = interface.addresses.iter().find_map(|&(address, prefix_len)| match address {
+            IpAddr::V4(own) if !self.all_vips.contains(&address) => Ipv4Net::new(own, prefix_len).ok(),
             _ => None,
         });
-        Iface { ipv4: own.unwrap_or_default() }
+        Iface {
+            ipv4: own.map_or([0; 4], |own| own.addr().octets()),
+            ipv4_mask: own.map_or([0; 4], |own| own.netmask().octets()),
+            mac: interface.mac.unwrap_or_default(),
+            reserved: [0; 2],
+        }
     }
 
     /// Writes what has changed. What fails stays to be written next time; the first error is told.

@@ -65,7 +65,7 @@ mod tests {
         let mut bytes = vec![0_u8; 8];
         bytes.extend(7_u32.to_ne_bytes());
         bytes.extend(4_u32.to_ne_bytes());
-        bytes.extend([0, 0, 2, 0, 0, 0, 0, 9]);
+        bytes.extend([3, 0, 2, 0, 0, 0, 0, 9]);
         bytes.extend([10, 77, 1, 10]);
         bytes.extend([0; 12]);
         let place = Place { ifindex: 7, address: "10.77.1.10".parse().unwrap() };

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! owner         -> "node=n1 netns=4026531840 boot=..."   (a symbolic link: bpffs has no regular files)
-//! maps-v1/      LB_VIPS_V4 LB_STATS_V4 ...               one directory for each schema version
+//! maps-v2/      LB_VIPS_V4 LB_STATS_V4 ...               one directory for each schema version
 //! links/        2-xdp, 3-tcx-ingress, 3-clsact-egress    <ifindex>-<slot>
 //! drained/      there while the node is drained
 //! config-stale  -> why the last change of the configuration was not taken

@@ -99,8 +99,8 @@ pub fn read(pins: &Pins) -> Result<Status, TableError> {
     })
 }
 
-const fn lease_name(valid_until_ns: BoottimeNs, now: BoottimeNs) -> &'static str {
-    match (valid_until_ns, AgentState { valid_until_ns }.lease(now)) {
+fn lease_name(valid_until_ns: BoottimeNs, now: BoottimeNs) -> &'static str {
+    match (valid_until_ns, AgentState { valid_until_ns, ..AgentState::default() }.lease(now)) {
         (0, _) => "none",
         (_, Lease::Valid) => "valid",
         (_, Lease::Expired) => "expired",
@@ -122,7 +122,7 @@ fn hook_status(pins: &Pins, pin: &Pin) -> HookStatus {
 }
 
 fn vip_status(place: Place, entry: VipEntry, stats: VipStats, now: BoottimeNs) -> VipStatus {
-    let VipStats { requests, answers, last_answer_ns, last_claim_ns: _ } = stats;
+    let VipStats { requests, answers, last_answer_ns, claims: _ } = stats;
     VipStatus {
         address: place.address,
         interface: interface_name(place.ifindex),

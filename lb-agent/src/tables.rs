@@ -238,7 +238,11 @@ impl Tables {
     /// # Errors
     /// When the map cannot be read.
     pub fn valid_until(&self) -> Result<BoottimeNs, TableError> {
-        self.agent.get(&0, 0).map(|agent| agent.valid_until_ns).map_err(failed("read", AGENT))
+        self.agent().map(|agent| agent.valid_until_ns)
+    }
+
+    fn agent(&self) -> Result<Agent, TableError> {
+        self.agent.get(&0, 0).map_err(failed("read", AGENT))
     }
 
     /// Sets the end of the lease.
@@ -246,7 +250,8 @@ impl Tables {
     /// # Errors
     /// When the kernel refuses.
     pub fn set_valid_until(&mut self, valid_until_ns: BoottimeNs) -> Result<(), TableError> {
-        self.agent.set(0, Agent { valid_until_ns }, 0).map_err(failed("write the lease to", AGENT))
+        let agent = Agent { valid_until_ns, ..self.agent()? };
+        self.agent.set(0, agent, 0).map_err(failed("write the lease to", AGENT))
     }
 
     /// Own addresses by interface index, as the egress program sees them.

@@ -91,6 +91,8 @@ fates! {
     Reply, reply, Pass;
     /// An announcement or reply that claims a VIP announced here for another station.
     ForeignClaim, foreign_claim, Pass;
+    /// An announcement or reply that claims a VIP for another station, and the VIP is suppressed or contested here.
+    OtherHolder, other_holder, Pass;
     /// Neither request nor reply.
     UnknownOper, unknown_oper, Pass;
     /// ARP for another hardware or protocol type, or with other address lengths.
@@ -101,6 +103,48 @@ fates! {
     VlanTagged, vlan_tagged, Pass;
     /// Outgoing, with a VIP that is not announced here as sender: sender replaced.
     SenderRewritten, sender_rewritten, Pass;
+    /// A probe by S-BFD, answered: this node is up.
+    Reflected, reflected, Answer;
+    /// A probe by S-BFD, answered: this node is not to be used (drained, or its agent's lease has ended).
+    ReflectedAdminDown, reflected_admin_down, Answer;
+    /// To the port of S-BFD reflectors, shorter than its format.
+    SbfdTruncated, sbfd_truncated, Pass;
+    /// A probe whose IP header has options, or is of another version than the EtherType says.
+    SbfdIpHeader, sbfd_ip_header, Pass;
+    /// A probe in fragments.
+    SbfdFragment, sbfd_fragment, Pass;
+    /// A probe that may have come through a router: its TTL is not 255 (RFC 5881, 5).
+    SbfdHopLimit, sbfd_hop_limit, Pass;
+    /// A probe whose IP and UDP headers give another length than that of a packet without authentication.
+    SbfdLength, sbfd_length, Pass;
+    /// From the port of a reflector, as answers are and probes are not (RFC 7881, 4).
+    SbfdSourcePort, sbfd_source_port, Pass;
+    /// A probe of another BFD version (RFC 5880, 6.8.6).
+    SbfdVersion, sbfd_version, Pass;
+    /// A probe that gives its own length as another than that without authentication (RFC 5880, 6.8.6).
+    SbfdControlLength, sbfd_control_length, Pass;
+    /// A probe with authentication or for several receivers (RFC 5880, 6.8.6).
+    SbfdUnsupported, sbfd_unsupported, Pass;
+    /// A probe without detection multiplier or without discriminator of its sender (RFC 5880, 6.8.6).
+    SbfdZero, sbfd_zero, Pass;
+    /// A Control packet that is no probe: its D bit is clear (RFC 7880, 7.2.1).
+    SbfdNotDemand, sbfd_not_demand, Pass;
+    /// A probe for a link-layer or IP address that is not this interface's own.
+    SbfdOtherDestination, sbfd_other_destination, Pass;
+    /// A probe that seems to come from this interface itself.
+    SbfdOwnSource, sbfd_own_source, Pass;
+    /// A probe from an IP address outside of this interface's prefix.
+    SbfdOffLink, sbfd_off_link, Pass;
+    /// A probe from a link-layer or IP address that is not one station's.
+    SbfdNotUnicast, sbfd_not_unicast, Pass;
+    /// A probe while the agent has given this node no discriminator yet.
+    SbfdNoDiscriminator, sbfd_no_discriminator, Pass;
+    /// A probe for another node's discriminator (RFC 7880, 7.2.1).
+    SbfdOtherDiscriminator, sbfd_other_discriminator, Pass;
+    /// A probe without any lease, or a day after it has ended: the host is left alone.
+    SbfdLeaseAbandoned, sbfd_lease_abandoned, Pass;
+    /// A probe from no known peer, beyond what such senders are answered.
+    SbfdLimited, sbfd_limited, Pass;
 }
 
 const _: () = assert!(size_of::<FrameCounters>() == 8 * Fate::ALL.len());

@@ -1,7 +1,7 @@
 //! What becomes of an ARP frame.
 
 use lb_common::{
-    maps::{Lease, Role, VipEntry, VipKey, VipKeyV4},
+    maps::{ClaimKind, Lease, Role, VipKey, VipKeyV4},
     reason::Fate,
     wire::{
         arp::{Frame, Kind, Malformed},
@@ -30,8 +30,10 @@ pub fn ingress<P: Packet>(packet: &mut P) -> Option<Fate> {
     let frame = unsafe { &mut *frame };
     let fate = match frame.kind() {
         Ok(Kind::Request) => request(ifindex, frame),
-        Ok(Kind::Announcement) => claim(ifindex, frame).unwrap_or(Fate::Announcement),
-        Ok(Kind::Reply) => claim(ifindex, frame).unwrap_or(Fate::Reply),
+        Ok(Kind::Announcement) => {
+            claim(ifindex, frame, ClaimKind::Announcement).unwrap_or(Fate::Announcement)
+        }
+        Ok(Kind::Reply) => claim(ifindex, frame, reply_kind(frame)).unwrap_or(Fate::Reply),
         Err(Malformed::UnknownOper) => Fate::UnknownOper,
         Err(Malformed::NotEthernetIpv4) => Fate::NotEthernetIpv4,
         Err(Malformed::NotArp | Malformed::Truncated) => Fate::Truncated, // `kind` looks at neither
@@ -64,8 +66,17 @@ pub fn egress<P: Packet>(packet: &mut P) -> Option<Fate> {
     if may_speak {
         return None;
     }
-    frame.spa = ifaces::own_ipv4(ifindex);
+    frame.spa = ifaces::get(ifindex).map_or([0; 4], |iface| iface.ipv4);
     Some(Fate::SenderRewritten)
+}
+
+#[inline(always)]
+const fn reply_kind(frame: &Frame) -> ClaimKind {
+    if u32::from_ne_bytes(frame.spa) == u32::from_ne_bytes(frame.tpa) {
+        ClaimKind::GratuitousReply
+    } else {
+        ClaimKind::Answer
+    }
 }
 
 #[inline(always)]
@@ -101,20 +112,26 @@ fn request(ifindex: u32, frame: &mut Frame) -> Fate {
     Fate::Answered
 }
 
-/// Whether the frame claims a VIP announced here for another station (RFC 5227, 2.4); if so the agent hears of it.
+/// Whether the frame says that another station has a VIP of the map (RFC 5227, 2.4); if so the agent hears of it,
+/// whatever the lease: who holds a VIP is known from the wire.
 #[inline(always)]
-fn claim(ifindex: u32, frame: &Frame) -> Option<Fate> {
+fn claim(ifindex: u32, frame: &Frame, kind: ClaimKind) -> Option<Fate> {
     let key = key(ifindex, frame.spa);
-    let entry: &VipEntry = vips::get(&key)?;
-    let now_ns = lease::now_ns();
-    if entry.role() != Some(Role::Announce) || entry.mac == frame.sha || lease::state(now_ns) != Lease::Valid
-    {
+    let entry = vips::get(&key)?;
+    let (own_mac, fate) = match entry.role()? {
+        Role::Announce => (entry.mac, Fate::ForeignClaim),
+        Role::Suppress => (entry.mac, Fate::OtherHolder),
+        Role::Contested => (ifaces::get(ifindex).map_or([0; 6], |iface| iface.mac), Fate::OtherHolder),
+        Role::SelfTest => return None,
+    };
+    if own_mac == frame.sha {
         return None;
     }
-    if vips::stats(&key).is_claim_due(now_ns) {
-        events::claim(now_ns, ifindex, frame);
+    let now_ns = lease::now_ns();
+    if vips::stats(&key).is_claim_due(frame.sha, now_ns) {
+        events::claim(now_ns, ifindex, frame, kind);
     }
-    Some(Fate::ForeignClaim)
+    Some(fate)
 }
 
 #[inline(always)]

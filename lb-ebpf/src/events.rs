@@ -2,7 +2,7 @@
 
 use aya_ebpf::{btf_maps::RingBuf, macros::btf_map};
 use lb_common::{
-    maps::{Claim, EVENT_BYTES},
+    maps::{Claim, ClaimKind, EVENT_BYTES},
     wire::arp::Frame,
 };
 
@@ -11,12 +11,13 @@ use lb_common::{
 #[btf_map]
 static LB_EVENTS: RingBuf<(), { EVENT_BYTES as usize }> = RingBuf::new();
 
-/// Reports that the sender of `frame` claims a VIP announced here. A full buffer loses it: the claimant will
+/// Reports that the sender of `frame` claims a VIP of the map. A full buffer loses it: the claimant will
 /// claim again, and the agent that is so far behind has other troubles.
 #[inline(always)]
-pub fn claim(seen_ns: u64, ifindex: u32, frame: &Frame) {
+pub fn claim(seen_ns: u64, ifindex: u32, frame: &Frame, kind: ClaimKind) {
     // Left-aligned, by way of an integer: as an array the compiler would call memset, which no program may.
     let address = u128::from(u32::from_le_bytes(frame.spa)).to_le_bytes();
-    let claim = Claim { seen_ns, ifindex, address_len: 4, reserved: [0; 2], claimant: frame.sha, address };
+    let kind = kind as u8;
+    let claim = Claim { seen_ns, ifindex, address_len: 4, kind, reserved: 0, claimant: frame.sha, address };
     let _ = LB_EVENTS.output_untyped::<Claim>(claim, 0);
 }

@@ -1,4 +1,4 @@
-//! What the egress program needs to know of an interface.
+//! What the programs need to know of an interface.
 
 use aya_ebpf::{bindings::BPF_F_NO_PREALLOC, btf_maps::HashMap, macros::btf_map};
 use lb_common::maps::{Iface, MAX_INTERFACES};
@@ -7,9 +7,10 @@ use lb_common::maps::{Iface, MAX_INTERFACES};
 static LB_IFACES: HashMap<u32, Iface, { MAX_INTERFACES as usize }, { BPF_F_NO_PREALLOC as usize }> =
     HashMap::new();
 
-/// The interface's own address; zero (the sender of an ARP Probe) while the agent knows none.
+/// An interface, once the agent knows it. Until then its addresses count as zero, which as the sender of a request is
+/// that of an ARP Probe.
 #[inline(always)]
-pub fn own_ipv4(ifindex: u32) -> [u8; 4] {
+pub fn get(ifindex: u32) -> Option<&'static Iface> {
     // SAFETY: freed only after the program has ended (RCU); replaced whole.
-    unsafe { LB_IFACES.get(ifindex) }.map_or([0; 4], |iface| iface.ipv4)
+    unsafe { LB_IFACES.get(ifindex) }
 }

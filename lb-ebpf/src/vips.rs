@@ -3,7 +3,10 @@
 use core::arch::asm;
 
 use aya_ebpf::{bindings::BPF_F_NO_PREALLOC, btf_maps::HashMap, macros::btf_map};
-use lb_common::maps::{CLAIM_INTERVAL_NS, MAX_VIPS, VipEntry, VipKeyV4, VipStats};
+use lb_common::{
+    maps::{MAX_VIPS, VipEntry, VipKeyV4, VipStats},
+    wire::ethernet::Mac,
+};
 
 #[btf_map]
 static LB_VIPS_V4: HashMap<VipKeyV4, VipEntry, { MAX_VIPS as usize }, { BPF_F_NO_PREALLOC as usize }> =
@@ -34,9 +37,9 @@ pub trait Stats {
     fn requested(&self);
     /// A request was answered at `now_ns`.
     fn answered(&self, now_ns: u64);
-    /// Whether a claim may be reported at `now_ns`; if so it counts as reported. Two CPUs that ask within the same
-    /// few nanoseconds may both be told yes: 5.10 has no compare-and-exchange.
-    fn is_claim_due(&self, now_ns: u64) -> bool;
+    /// Whether a claim that `claimant` makes at `now_ns` is to be reported; if so it counts as reported. Two CPUs that
+    /// ask within the same few nanoseconds may both be told yes: 5.10 has no compare-and-exchange.
+    fn is_claim_due(&self, claimant: Mac, now_ns: u64) -> bool;
 }
 
 impl Stats for Option<*mut VipStats> {
@@ -59,18 +62,19 @@ impl Stats for Option<*mut VipStats> {
     }
 
     #[inline(always)]
-    fn is_claim_due(&self, now_ns: u64) -> bool {
+    fn is_claim_due(&self, claimant: Mac, now_ns: u64) -> bool {
         let Some(stats) = *self else { return false };
         // SAFETY: map memory, alive until the program ends.
-        let last = unsafe { &raw mut (*stats).last_claim_ns };
-        // SAFETY: as above; the field is aligned, so the load is whole.
-        let last_ns = unsafe { last.read_volatile() };
-        if last_ns != 0 && now_ns < last_ns + CLAIM_INTERVAL_NS {
-            return false;
+        let shared = unsafe { &raw mut (*stats).claims };
+        // SAFETY: as above. Another CPU may write meanwhile; every bit pattern is a value, and a mixed one lets a claim
+        // too many or too few through.
+        let mut claims = unsafe { shared.read_volatile() };
+        let is_due = claims.admits(claimant, now_ns);
+        if is_due {
+            // SAFETY: as above.
+            unsafe { shared.write_volatile(claims) };
         }
-        // SAFETY: as above.
-        unsafe { last.write_volatile(now_ns) };
-        true
+        is_due
     }
 }
 

@@ -2,14 +2,18 @@
 
 use lb_agent::clock::boottime_ns;
 use lb_common::{
-    maps::{ABANDONED_AFTER_NS, Role, VipEntry},
+    maps::{ABANDONED_AFTER_NS, Claim, ClaimKind, Iface, Role, VipEntry},
     reason::{Action, Fate, FrameCounters},
 };
 
 use crate::{
-    arp::{Arp, Ipv4, NODE, NODE_IP, VIP},
+    arp::{Arp, Ipv4, Mac, NODE, NODE_IP, VIP},
     kernel::{Kernel, LOOPBACK, Outcome, Program, not_run, once},
 };
+
+/// The node's interface.
+pub const NODE_IFACE: Iface =
+    Iface { ipv4: NODE_IP, ipv4_mask: [255, 255, 0, 0], mac: NODE, reserved: [0; 2] };
 
 /// The lease at the time of the frame.
 #[derive(Clone, Copy, Debug)]
@@ -37,13 +41,14 @@ pub struct Case {
     pub address: Ipv4,
     pub entry: Option<VipEntry>,
     pub lease: Lease,
-    pub own: Option<Ipv4>,
+    pub iface: Option<Iface>,
     pub input: Vec<u8>,
     pub fate: Option<Fate>,
     pub output: Output,
     pub requests: u64,
     pub answers: u64,
-    pub claims: usize,
+    /// Events, each with 0 for its time.
+    pub claims: Vec<Claim>,
 }
 
 impl Case {
@@ -55,13 +60,13 @@ impl Case {
             address: VIP,
             entry: Some(VipEntry::new(Role::Announce, NODE)),
             lease: Lease::Valid,
-            own: Some(NODE_IP),
+            iface: Some(NODE_IFACE),
             input,
             fate: None,
             output: Output::Same,
             requests: 0,
             answers: 0,
-            claims: 0,
+            claims: vec![],
         }
     }
 
@@ -84,6 +89,16 @@ impl Case {
     /// Counted as a request for the VIP that is not answered.
     pub fn requested(self) -> Self {
         Self { requests: 1, ..self }
+    }
+
+    /// The agent hears that `claimant` says it has the VIP.
+    pub fn reported(self, kind: ClaimKind, claimant: Mac) -> Self {
+        let mut address = [0; 16];
+        address[..4].copy_from_slice(&self.address);
+        let kind = kind as u8;
+        let claim =
+            Claim { seen_ns: 0, ifindex: self.ifindex, address_len: 4, kind, reserved: 0, claimant, address };
+        Self { claims: vec![claim], ..self }
     }
 
     pub fn comes_out_as(self, bytes: Vec<u8>) -> Self {
@@ -114,7 +129,7 @@ impl Case {
             },
         });
         kernel.set_vip(self.ifindex, self.address, self.entry);
-        kernel.set_own_address(LOOPBACK, self.own);
+        kernel.set_iface(LOOPBACK, self.iface);
         true
     }
 
@@ -132,7 +147,7 @@ impl Case {
             requests: self.requests,
             answers: self.answers,
             is_answer_timed: self.answers > 0,
-            claims: self.claims,
+            claims: self.claims.clone(),
         }
     }
 }

@@ -22,7 +22,7 @@ fn the_sender_of_a_request_is_replaced_unless_this_node_announces_it() {
     let cases = [
         rewritten(Case::new("from a suppressed VIP", bytes.clone()).role(Role::Suppress), from_node),
         rewritten(
-            Case { own: None, ..Case::new("from a suppressed VIP without an own address", bytes.clone()) }
+            Case { iface: None, ..Case::new("from a suppressed VIP without an own address", bytes.clone()) }
                 .role(Role::Suppress),
             probe,
         ),

@@ -6,7 +6,7 @@ use lb_common::{
 };
 
 use crate::{
-    arp::{Arp, BROADCAST, CLIENT, CLIENT_IP, NODE, OTHER, REQUEST, STRANGER, VIP},
+    arp::{Arp, BROADCAST, CLIENT, NODE, OTHER, REQUEST, STRANGER, VIP},
     case::{Case, Lease, check},
     kernel::{Kernel, Program},
 };
@@ -63,7 +63,6 @@ fn requests() {
 #[test]
 fn leases() {
     let padded = REQUEST.padded(60, 0);
-    let foreign = Arp { sha: STRANGER, source: STRANGER, spa: VIP, ..REQUEST };
     let case = |name: &str, lease| Case::new(name, padded.clone()).lease(lease).requested();
     let cases = [
         case("past its lease an announced VIP is silent", Lease::Expired).counted_as(Fate::LeaseExpired),
@@ -80,61 +79,10 @@ fn leases() {
         case("before the first lease a suppressed VIP is left to the host", Lease::Never)
             .role(Role::Suppress)
             .counted_as(Fate::LeaseAbandoned),
-        Case::new("past the lease claims concern nobody", foreign.padded(60, 0))
-            .lease(Lease::Expired)
-            .counted_as(Fate::Announcement),
-    ];
-    // The claim is an announcement: spa = tpa.
-    let mut kernel = Kernel::load();
-    let programs = kernel.ingress();
-    check(&mut kernel, &programs, &cases);
-}
-
-#[test]
-fn announcements_replies_and_claims() {
-    let announcement = |sha| Arp { source: sha, sha, spa: VIP, ..REQUEST };
-    let reply = |sha| Arp { source: sha, oper: 2, sha, spa: VIP, tha: CLIENT, tpa: CLIENT_IP, ..REQUEST };
-    let other = Arp { spa: OTHER, tpa: OTHER, ..REQUEST };
-    let other_reply = Arp { spa: OTHER, ..reply(STRANGER) };
-    let cases = [
-        Case::new("our own announcement passes", announcement(NODE).padded(60, 0))
-            .counted_as(Fate::Announcement),
-        Case::new("our own reply passes", reply(NODE).padded(60, 0)).counted_as(Fate::Reply),
-        Case {
-            claims: 1,
-            ..Case::new("a stranger's announcement is reported", announcement(STRANGER).padded(60, 0))
-        }
-        .counted_as(Fate::ForeignClaim),
-        Case { claims: 1, ..Case::new("a stranger's reply is reported", reply(STRANGER).padded(60, 0)) }
-            .counted_as(Fate::ForeignClaim),
-        Case::new("an announcement of another address passes", other.padded(60, 0))
-            .counted_as(Fate::Announcement),
-        Case::new("a reply about another address passes", other_reply.padded(60, 0)).counted_as(Fate::Reply),
-        Case::new("a claim on a VIP of another node passes", announcement(STRANGER).padded(60, 0))
-            .role(Role::Suppress)
-            .counted_as(Fate::Announcement),
-        Case::new("a reply for a contested VIP passes", reply(STRANGER).padded(60, 0))
-            .role(Role::Contested)
-            .counted_as(Fate::Reply),
     ];
     let mut kernel = Kernel::load();
     let programs = kernel.ingress();
     check(&mut kernel, &programs, &cases);
-}
-
-#[test]
-fn claims_are_reported_once_a_second() {
-    let claim = Arp { source: STRANGER, sha: STRANGER, spa: VIP, ..REQUEST }.padded(60, 0);
-    let case = Case::new("claims", claim);
-    let mut kernel = Kernel::load();
-    for program in kernel.ingress() {
-        case.set_up(&mut kernel);
-        let mut run = || kernel.run(program, &case.input, (case.ifindex, case.address)).claims;
-        let flood: usize = (0..1_000).map(|_| run()).sum();
-        assert_eq!(flood, 1, "{program:?}");
-        std::thread::sleep(std::time::Duration::from_millis(1_050));
-        assert_eq!((run(), run()), (1, 0), "{program:?}");
-    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use aya::{
 };
 use lb_agent::{clock::boottime_ns, object::OBJECT};
 use lb_common::{
-    maps::{Agent, Iface, VipEntry, VipKey, VipKeyV4, VipStats},
+    maps::{Agent, Claim, ClaimLimit, Iface, VipEntry, VipKey, VipKeyV4, VipStats},
     reason::{Action, FrameCounters},
 };
 
@@ -51,8 +51,8 @@ pub struct Outcome {
     pub answers: u64,
     /// Whether the time of the last answer was set, to a time within the run.
     pub is_answer_timed: bool,
-    /// Events in the ring buffer.
-    pub claims: usize,
+    /// Events in the ring buffer; a time within the run reads 0.
+    pub claims: Vec<Claim>,
 }
 
 pub struct Kernel {
@@ -114,17 +114,23 @@ impl Kernel {
     }
 
     pub fn set_lease(&mut self, valid_until_ns: u64) {
-        self.agent.set(0, Agent { valid_until_ns }, 0).expect("set the lease");
+        self.agent.set(0, Agent { valid_until_ns, ..Agent::default() }, 0).expect("set the lease");
     }
 
-    pub fn set_own_address(&mut self, ifindex: u32, own: Option<[u8; 4]>) {
+    pub fn set_iface(&mut self, ifindex: u32, iface: Option<Iface>) {
         let _ = self.ifaces.remove(&ifindex);
-        if let Some(ipv4) = own {
-            self.ifaces.insert(ifindex, Iface { ipv4 }, 0).expect("add an interface");
+        if let Some(iface) = iface {
+            self.ifaces.insert(ifindex, iface, 0).expect("add an interface");
         }
     }
 
-    pub fn stats(&self, ifindex: u32, address: [u8; 4]) -> VipStats {
+    pub fn set_claims(&mut self, vip: (u32, [u8; 4]), claims: ClaimLimit) {
+        let stats = VipStats { claims, ..self.stats(vip) };
+        let (ifindex, address) = vip;
+        self.stats.insert(VipKey { ifindex, address }, stats, 0).expect("write counters");
+    }
+
+    pub fn stats(&self, (ifindex, address): (u32, [u8; 4])) -> VipStats {
         self.stats.get(&VipKey { ifindex, address }, 0).unwrap_or_default()
     }
 
@@ -145,12 +151,12 @@ impl Kernel {
     /// Notes what changes in the maps while `run` runs a program.
     pub fn observe(
         &mut self,
-        (ifindex, address): (u32, [u8; 4]),
+        vip: (u32, [u8; 4]),
         run: impl FnOnce(&mut Self) -> (Result<Action, u32>, Vec<u8>),
     ) -> Outcome {
-        let (frames, stats, begun) = (self.frames(), self.stats(ifindex, address), boottime_ns());
+        let (frames, stats, begun) = (self.frames(), self.stats(vip), boottime_ns());
         let (action, output) = run(self);
-        let after = self.stats(ifindex, address);
+        let after = self.stats(vip);
         let timed = after.last_answer_ns;
         Outcome {
             action,
@@ -159,8 +165,20 @@ impl Kernel {
             requests: after.requests - stats.requests,
             answers: after.answers - stats.answers,
             is_answer_timed: timed != stats.last_answer_ns && (begun..=boottime_ns()).contains(&timed),
-            claims: std::iter::from_fn(|| self.events.next().map(drop)).count(),
+            claims: self.claims(begun),
         }
+    }
+
+    fn claims(&mut self, begun: u64) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        while let Some(event) = self.events.next() {
+            assert_eq!(event.len(), size_of::<Claim>(), "the length of an event");
+            // SAFETY: as many bytes as the struct has, and every bit pattern is a value.
+            let claim: Claim = unsafe { event.as_ptr().cast::<Claim>().read_unaligned() };
+            let is_timed = (begun..=boottime_ns()).contains(&claim.seen_ns);
+            claims.push(Claim { seen_ns: if is_timed { 0 } else { claim.seen_ns }, ..claim });
+        }
+        claims
     }
 
     pub fn tc_program(&mut self, program: Program) -> &SchedClassifier {

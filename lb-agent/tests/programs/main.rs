@@ -3,6 +3,7 @@
 
 mod arp;
 mod case;
+mod claims;
 mod egress;
 mod fuzz;
 mod ingress;

@@ -38,12 +38,15 @@ fn fate(frame: &[u8], entry: Entry) -> Option<Fate> {
         return Some(Fate::NotEthernetIpv4);
     }
     let (spa, tpa) = (arp.sender_protocol_addr(), arp.target_protocol_addr());
-    let claims = spa == VIP && arp.sender_hw_addr() != NODE && entry == Entry::Announced;
+    let is_foreign = spa == VIP && arp.sender_hw_addr() != NODE;
+    let claim = match entry {
+        Entry::Announced if is_foreign => Some(Fate::ForeignClaim),
+        Entry::Suppressed if is_foreign => Some(Fate::OtherHolder),
+        _ => None,
+    };
     match arp.operation() {
-        ArpOperation::REPLY if claims => Some(Fate::ForeignClaim),
-        ArpOperation::REPLY => Some(Fate::Reply),
-        ArpOperation::REQUEST if spa == tpa && claims => Some(Fate::ForeignClaim),
-        ArpOperation::REQUEST if spa == tpa => Some(Fate::Announcement),
+        ArpOperation::REPLY => claim.or(Some(Fate::Reply)),
+        ArpOperation::REQUEST if spa == tpa => claim.or(Some(Fate::Announcement)),
         ArpOperation::REQUEST if tpa != VIP || entry == Entry::Absent => Some(Fate::NotOurTarget),
         ArpOperation::REQUEST => Some(request(&ethernet, arp.sender_hw_addr(), entry)),
         _ => Some(Fate::UnknownOper),

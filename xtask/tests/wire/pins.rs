@@ -1,11 +1,16 @@
 //! What lies in the pin directory outlives the agent, and is never taken for what it is not.
 
-use std::{fs, process::Command, thread, time::Duration};
+use std::{fs, path::PathBuf, process::Command, thread, time::Duration};
 
+use lb_common::maps::SCHEMA_VERSION;
 use nix::sys::signal::Signal;
 use xtask::testbed::{Agent, AgentOptions, Prober};
 
 use crate::{Bed, INTERVAL, VIP, VIP_ADDRESS, assert_seamless};
+
+fn maps(agent: &Agent<'_>) -> PathBuf {
+    agent.pin_dir().join(format!("maps-v{SCHEMA_VERSION}"))
+}
 
 #[test]
 fn maps_of_another_version_are_rebuilt_without_a_gap() -> anyhow::Result<()> {
@@ -14,9 +19,10 @@ fn maps_of_another_version_are_rebuilt_without_a_gap() -> anyhow::Result<()> {
     let prober = Prober::start(&bed.client, VIP_ADDRESS, INTERVAL)?;
     agent.end(Signal::SIGTERM)?;
     // What another version leaves behind: programs that answer from maps of its own.
-    fs::rename(agent.pin_dir().join("maps-v1"), agent.pin_dir().join("maps-v0"))?;
+    let old = agent.pin_dir().join("maps-v0");
+    fs::rename(maps(&agent), &old)?;
     agent.spawn()?;
-    agent.wait_for("the old maps gone", |agent| !agent.pin_dir().join("maps-v0").exists())?;
+    agent.wait_for("the old maps gone", |_| !old.exists())?;
     thread::sleep(Duration::from_millis(500));
     assert_seamless(&prober.finish()?);
     agent.wait_role(VIP, "announce")?;
@@ -30,7 +36,7 @@ fn a_map_of_another_layout_is_refused_with_the_remedy() -> anyhow::Result<()> {
     let bed = Bed::new()?;
     let mut agent = bed.agent()?;
     agent.end(Signal::SIGTERM)?;
-    let pin = agent.pin_dir().join("maps-v1/LB_VIPS_V4");
+    let pin = maps(&agent).join("LB_VIPS_V4");
     fs::remove_file(&pin)?;
     let mut create = Command::new("bpftool");
     create.args(["map", "create"]).arg(&pin);
@@ -116,7 +122,7 @@ fn the_maps_can_be_read_by_hand() -> anyhow::Result<()> {
     let agent = bed.agent()?;
     bed.assert_answered()?;
     let dump = |map: &str| -> anyhow::Result<String> {
-        let pin = agent.pin_dir().join("maps-v1").join(map);
+        let pin = maps(&agent).join(map);
         let output = Command::new("bpftool").args(["map", "dump", "pinned"]).arg(pin).output()?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     };
