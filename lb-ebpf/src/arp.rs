@@ -5,7 +5,7 @@ use lb_common::{
     reason::Fate,
     wire::{
         arp::{Frame, Kind, Malformed},
-        ethernet::{BROADCAST, is_unicast},
+        ethernet::{BROADCAST, ETHERTYPE_ARP, is_unicast},
     },
 };
 
@@ -18,7 +18,7 @@ use crate::{
 /// Judges an incoming frame and, if it asks for a VIP announced here, turns it into the answer. `None`: not ARP.
 #[inline(always)]
 pub fn ingress<P: Packet>(packet: &mut P) -> Option<Fate> {
-    if !packet.is_arp() {
+    if packet.ethertype() != ETHERTYPE_ARP {
         return None;
     }
     if packet.is_vlan_tagged() {
@@ -48,7 +48,7 @@ pub fn ingress<P: Packet>(packet: &mut P) -> Option<Fate> {
 /// caches to this node, so it leaves with the interface's own address (RFC 826 merges sender addresses).
 #[inline(always)]
 pub fn egress<P: Packet>(packet: &mut P) -> Option<Fate> {
-    if !packet.is_arp() || packet.is_vlan_tagged() {
+    if packet.ethertype() != ETHERTYPE_ARP || packet.is_vlan_tagged() {
         return None;
     }
     let ifindex = packet.ifindex();

@@ -1,4 +1,4 @@
-//! The lease: until when the agent has said that answers may go out.
+//! The agent, and its lease: until when it has said that answers may go out.
 
 use aya_ebpf::{btf_maps::Array, helpers::bpf_ktime_get_boot_ns, macros::btf_map};
 use lb_common::maps::{Agent, Lease};
@@ -13,9 +13,14 @@ pub fn now_ns() -> u64 {
     unsafe { bpf_ktime_get_boot_ns() }
 }
 
+/// What the agent has said of itself. Index 0 of one is always there, but the verifier wants to see it asked.
+#[inline(always)]
+pub fn agent() -> Option<&'static Agent> {
+    LB_AGENT.get(0)
+}
+
 /// How the lease stands at `now_ns`.
 #[inline(always)]
 pub fn state(now_ns: u64) -> Lease {
-    // Index 0 of one: always there.
-    LB_AGENT.get(0).map_or(Lease::Abandoned, |agent| agent.lease(now_ns))
+    agent().map_or(Lease::Abandoned, |agent| agent.lease(now_ns))
 }

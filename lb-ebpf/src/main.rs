@@ -5,15 +5,18 @@
 #![no_std]
 #![no_main]
 #![expect(missing_docs, reason = "the attributes of aya make public items of their own")]
-// For the one instruction in `vips::increment`.
+// For the one instruction in `atomic::increment`.
 #![feature(asm_experimental_arch)]
 
 mod arp;
+mod atomic;
 mod events;
 mod frames;
 mod ifaces;
 mod lease;
 mod packet;
+mod peers;
+mod sbfd;
 mod vips;
 
 use aya_ebpf::{
@@ -39,18 +42,24 @@ pub fn lb_xdp(context: XdpContext) -> u32 {
 #[inline(always)]
 fn xdp_ingress(context: XdpContext) -> u32 {
     let mut packet = XdpPacket::new(context);
-    match judged(arp::ingress(&mut packet), &packet) {
+    match judged(ingress(&mut packet), &packet) {
         Action::Answer => xdp_action::XDP_TX,
         Action::Drop => xdp_action::XDP_DROP,
         Action::Pass => xdp_action::XDP_PASS,
     }
 }
 
+/// Each handler knows its own frames; for most traffic these are a few comparisons, and all that it costs.
+#[inline(always)]
+fn ingress<P: Packet>(packet: &mut P) -> Option<Fate> {
+    arp::ingress(packet).or_else(|| sbfd::ingress(packet))
+}
+
 /// tc ingress: the same answers where XDP cannot send or would cost too much.
 #[classifier]
 pub fn lb_tc_ingress(context: TcContext) -> i32 {
     let mut packet = SkbPacket::new(context);
-    match judged(arp::ingress(&mut packet), &packet) {
+    match judged(ingress(&mut packet), &packet) {
         Action::Answer => packet.send_back(),
         Action::Drop => TC_ACT_SHOT,
         Action::Pass => TC_ACT_OK,

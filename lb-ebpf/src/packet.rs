@@ -2,13 +2,14 @@
 
 use aya_ebpf::{
     EbpfContext,
-    bindings::{__sk_buff, TC_ACT_OK},
+    bindings::{__sk_buff, BPF_F_MARK_MANGLED_0, TC_ACT_OK},
     helpers::{bpf_redirect, bpf_skb_change_tail, bpf_xdp_adjust_tail},
     programs::{TcContext, XdpContext},
 };
 use lb_common::wire::{
     arp::FRAME_LEN,
-    ethernet::{self, ETHERTYPE_ARP, MIN_FRAME_LEN},
+    ethernet::{self, MIN_FRAME_LEN},
+    sbfd::{self, ChangedWord, Network},
 };
 
 /// A frame in the hands of a program.
@@ -21,8 +22,10 @@ pub trait Packet {
     fn context(&self) -> &Self::Context;
     /// Interface that the frame came in by, or leaves by.
     fn ifindex(&self) -> u32;
-    /// The test that all traffic has to pass: whether the frame is ARP, a VLAN tag left out of account.
-    fn is_arp(&self) -> bool;
+    /// EtherType, a VLAN tag beside the frame left out of account; 0 when it is cut off.
+    fn ethertype(&self) -> u16;
+    /// A copy of the bytes from `at`, below 128, or `None` if the frame ends before. Moves nothing.
+    fn peek<const N: usize>(&self, at: usize) -> Option<[u8; N]>;
     /// Whether a VLAN tag has been taken off the frame and put beside it.
     fn is_vlan_tagged(&self) -> bool;
     /// The first bytes of the frame as a `T`, or `None` if it is shorter. Invalidates earlier pointers.
@@ -30,6 +33,8 @@ pub trait Packet {
     /// Lengthens a short frame to [`MIN_FRAME_LEN`] with zeros. Invalidates earlier pointers. Where there is
     /// no room it stays short, and the NIC pads it.
     fn pad(&mut self);
+    /// Makes the UDP checksum of a reflected frame right, after the change of one word. Invalidates earlier pointers.
+    fn mend_checksum<N: Network>(&mut self, changed: ChangedWord);
 }
 
 /// Types that may be laid over packet memory.
@@ -41,6 +46,8 @@ pub unsafe trait Overlay {}
 unsafe impl Overlay for lb_common::wire::arp::Frame {}
 // SAFETY: as above.
 unsafe impl Overlay for ethernet::Header {}
+// SAFETY: as above, and what `Network` promises of the IP header.
+unsafe impl<N: Network> Overlay for sbfd::Frame<N> {}
 // SAFETY: bytes.
 unsafe impl<const N: usize> Overlay for [u8; N] {}
 
@@ -48,6 +55,15 @@ unsafe impl<const N: usize> Overlay for [u8; N] {}
 #[inline(always)]
 fn head<T: Overlay>(data: usize, data_end: usize) -> Option<*mut T> {
     (data + size_of::<T>() <= data_end).then_some(data as *mut T)
+}
+
+/// The same for a copy from the middle.
+#[inline(always)]
+fn peek<const N: usize>(data: usize, data_end: usize, at: usize) -> Option<[u8; N]> {
+    head::<[u8; N]>(data + at, data_end).map(|bytes| {
+        // SAFETY: `head` has proved the bytes.
+        unsafe { *bytes }
+    })
 }
 
 /// [`MIN_FRAME_LEN`] as the helpers take it.
@@ -79,15 +95,20 @@ impl Packet for XdpPacket {
     }
 
     #[inline(always)]
-    fn is_arp(&self) -> bool {
+    fn ethertype(&self) -> u16 {
         let header = head::<ethernet::Header>(self.context.data(), self.context.data_end());
         // SAFETY: `head` has proved the header's bytes.
-        header.is_some_and(|header| unsafe { (*header).ethertype() } == ETHERTYPE_ARP)
+        header.map_or(0, |header| unsafe { (*header).ethertype() })
+    }
+
+    #[inline(always)]
+    fn peek<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        peek(self.context.data(), self.context.data_end(), at)
     }
 
     #[inline(always)]
     fn is_vlan_tagged(&self) -> bool {
-        false // the tag is in the frame, where `is_arp` has seen its EtherType, or the NIC has swallowed it
+        false // the tag is in the frame, where its EtherType has been seen, or the NIC has swallowed it
     }
 
     #[inline(always)]
@@ -110,6 +131,15 @@ impl Packet for XdpPacket {
         // SAFETY: `head` has proved the bytes; no other reference lives.
         let padding = unsafe { &mut (&mut (*frame))[FRAME_LEN..] };
         padding.iter_mut().for_each(|byte| *byte = 0);
+    }
+
+    /// The old one may be partial (a sender on veth or virtio leaves it to hardware that there is not), so nothing is
+    /// built on it.
+    #[inline(always)]
+    fn mend_checksum<N: Network>(&mut self, _changed: ChangedWord) {
+        let Some(frame) = self.head::<sbfd::Frame<N>>() else { return };
+        // SAFETY: `head` has proved the bytes; no other reference lives.
+        unsafe { (*frame).renew_checksum() };
     }
 }
 
@@ -150,10 +180,17 @@ impl Packet for SkbPacket {
     }
 
     #[inline(always)]
-    fn is_arp(&self) -> bool {
+    fn ethertype(&self) -> u16 {
         // SAFETY: the kernel hands the program a valid context.
         let protocol = unsafe { (*self.skb()).protocol };
-        protocol == u32::from(ETHERTYPE_ARP.to_be())
+        #[expect(clippy::cast_possible_truncation, reason = "the kernel keeps 16 bits there, in wire order")]
+        u16::from_be(protocol as u16)
+    }
+
+    #[inline(always)]
+    fn peek<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        // A helper is called only where the linear part is that short.
+        peek(self.context.data(), self.context.data_end(), at).or_else(|| self.context.load(at).ok())
     }
 
     #[inline(always)]
@@ -188,5 +225,18 @@ impl Packet for SkbPacket {
             // Not every kernel zeros what it adds; what a short frame had behind the packet goes too.
             let _ = self.context.store(FRAME_LEN, &[0_u8; MIN_FRAME_LEN - FRAME_LEN], 0);
         }
+    }
+    /// The kernel knows whether the checksum is whole or partial, and follows the change accordingly.
+    #[inline(always)]
+    fn mend_checksum<N: Network>(&mut self, changed: ChangedWord) {
+        let word = |bytes| u64::from(u16::from_ne_bytes(bytes));
+        let flags = u64::from(BPF_F_MARK_MANGLED_0) | size_of::<u16>() as u64;
+        // Where the kernel has no memory for it, the peer drops the answer for its checksum: one lost frame.
+        let _ = self.context.l4_csum_replace(
+            sbfd::Frame::<N>::CHECKSUM_AT,
+            word(changed.before),
+            word(changed.after),
+            flags,
+        );
     }
 }

@@ -1,12 +1,12 @@
 //! The map of VIPs and, apart from it, their counters.
 
-use core::arch::asm;
-
 use aya_ebpf::{bindings::BPF_F_NO_PREALLOC, btf_maps::HashMap, macros::btf_map};
 use lb_common::{
     maps::{MAX_VIPS, VipEntry, VipKeyV4, VipStats},
     wire::ethernet::Mac,
 };
+
+use crate::atomic::increment;
 
 #[btf_map]
 static LB_VIPS_V4: HashMap<VipKeyV4, VipEntry, { MAX_VIPS as usize }, { BPF_F_NO_PREALLOC as usize }> =
@@ -76,12 +76,4 @@ impl Stats for Option<*mut VipStats> {
         }
         is_due
     }
-}
-
-/// Adds one, for all CPUs to see. core offers no atomic addition on a target without compare-and-exchange, and
-/// the form that returns nothing is the only one that 5.10 knows.
-#[inline(always)]
-fn increment(counter: *mut u64) {
-    // SAFETY: the callers pass aligned map memory; the instruction touches nothing else.
-    unsafe { asm!("lock *(u64 *)({counter} + 0) += {one}", counter = in(reg) counter, one = in(reg) 1_u64) };
 }

@@ -4,6 +4,15 @@ use super::{checksum, ethernet::ETHERTYPE_IPV4, sbfd, udp};
 
 /// Bytes of the header.
 pub const HEADER_LEN: usize = 20;
+/// Where the protocol's number stands in the header.
+pub const PROTOCOL_AT: usize = core::mem::offset_of!(Header, protocol);
+
+/// Bytes of a header with options, from its first byte: at most 60.
+#[must_use]
+#[inline(always)]
+pub const fn header_len(version_ihl: u8) -> usize {
+    (version_ihl & 0x0f) as usize * 4
+}
 
 const VERSION_4_IHL_5: u8 = 0x45;
 /// More Fragments, and the fragment's offset.
@@ -48,7 +57,8 @@ impl Header {
     }
 }
 
-impl sbfd::Network for Header {
+// SAFETY: `repr(C)` of bytes and byte arrays; the assert below excludes padding and a larger alignment.
+unsafe impl sbfd::Network for Header {
     type Address = [u8; 4];
 
     const ETHERTYPE: u16 = ETHERTYPE_IPV4;

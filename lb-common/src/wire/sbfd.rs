@@ -10,7 +10,10 @@ use super::{
 const UDP_LEN: u16 = (udp::HEADER_LEN + CONTROL_LEN) as u16;
 
 /// What S-BFD needs of an IP header: all that IPv4 and IPv6 differ in.
-pub trait Network: Copy {
+///
+/// # Safety
+/// The header can be laid over a frame at any address: alignment 1, no padding, and every bit pattern is a value.
+pub unsafe trait Network: Copy {
     /// An address, in wire order.
     type Address: Copy + Eq;
 
@@ -91,6 +94,9 @@ pub struct ChangedWord {
 impl<N: Network> Frame<N> {
     /// Bytes of the frame, padding left out.
     pub const LEN: usize = size_of::<Self>();
+    /// Where the UDP checksum stands in the frame.
+    pub const CHECKSUM_AT: usize =
+        core::mem::offset_of!(Self, udp) + core::mem::offset_of!(udp::Header, checksum_be);
 
     /// Reads a probe; bytes past the packet are padding. The checksums are the receiving stack's matter.
     ///
@@ -98,7 +104,7 @@ impl<N: Network> Frame<N> {
     /// [`Malformed`], first cause first; [`Malformed::Truncated`] at any length that is too short.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let bytes = bytes.get(..Self::LEN).ok_or(Malformed::Truncated)?;
-        // SAFETY: `Frame` is `repr(C)` of headers that are byte arrays of alignment 1, every bit pattern is a value, and
+        // SAFETY: every bit pattern is a `Frame` of alignment 1 by what `Network` and the headers' asserts promise, and
         // `bytes` has as many as it takes.
         let frame: Self = unsafe { bytes.as_ptr().cast::<Self>().read() };
         if frame.ethernet.ethertype() != N::ETHERTYPE

@@ -2,6 +2,8 @@
 
 /// Bytes of the header.
 pub const HEADER_LEN: usize = 8;
+/// Where the port of the receiver stands in the header.
+pub const DESTINATION_PORT_AT: usize = core::mem::offset_of!(Header, destination_port_be);
 /// Its number as an IP protocol.
 pub const PROTOCOL: u8 = 17;
 
