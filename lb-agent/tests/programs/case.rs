@@ -2,18 +2,24 @@
 
 use lb_agent::clock::boottime_ns;
 use lb_common::{
-    maps::{ABANDONED_AFTER_NS, Claim, ClaimKind, Iface, Role, VipEntry},
+    maps::{
+        ABANDONED_AFTER_NS, AGENT_STALE_AFTER_NS, Agent, Claim, ClaimKind, Iface, Role, UnknownLimit,
+        VipEntry,
+    },
     reason::{Action, Fate, FrameCounters},
 };
 
 use crate::{
     arp::{Arp, Ipv4, Mac, NODE, NODE_IP, VIP},
     kernel::{Kernel, LOOPBACK, Outcome, Program, not_run, once},
+    probe::DISCRIMINATOR,
 };
 
 /// The node's interface.
 pub const NODE_IFACE: Iface =
     Iface { ipv4: NODE_IP, ipv4_mask: [255, 255, 0, 0], mac: NODE, reserved: [0; 2] };
+
+const A_MINUTE_NS: u64 = 60_000_000_000;
 
 /// The lease at the time of the frame.
 #[derive(Clone, Copy, Debug)]
@@ -37,11 +43,20 @@ pub enum Output {
 #[derive(Clone, Debug)]
 pub struct Case {
     pub name: String,
+    /// Interface of the entry and of the peer; frames come in by the loopback.
     pub ifindex: u32,
     pub address: Ipv4,
     pub entry: Option<VipEntry>,
     pub lease: Lease,
     pub iface: Option<Iface>,
+    /// The agent was last seen more than a second ago.
+    pub is_agent_stale: bool,
+    pub admin_down: u32,
+    pub discriminator: u32,
+    /// The only known peer.
+    pub peer: Option<Ipv4>,
+    /// Unknown senders have had all replies that they get.
+    pub is_limit_spent: bool,
     pub input: Vec<u8>,
     pub fate: Option<Fate>,
     pub output: Output,
@@ -49,6 +64,10 @@ pub struct Case {
     pub answers: u64,
     /// Events, each with 0 for its time.
     pub claims: Vec<Claim>,
+    /// Replies to the known peer.
+    pub reflected: u64,
+    /// A reply counts against the limit of unknown senders.
+    pub spends: bool,
 }
 
 impl Case {
@@ -61,12 +80,19 @@ impl Case {
             entry: Some(VipEntry::new(Role::Announce, NODE)),
             lease: Lease::Valid,
             iface: Some(NODE_IFACE),
+            is_agent_stale: false,
+            admin_down: 0,
+            discriminator: DISCRIMINATOR,
+            peer: None,
+            is_limit_spent: false,
             input,
             fate: None,
             output: Output::Same,
             requests: 0,
             answers: 0,
             claims: vec![],
+            reflected: 0,
+            spends: false,
         }
     }
 
@@ -113,11 +139,16 @@ impl Case {
         Self { answers: 1, ..self.requested() }.counted_as(Fate::Answered).comes_out_as(answer)
     }
 
+    /// Answered by the reflector, to the known peer.
+    pub fn reflected(self, fate: Fate, answer: Vec<u8>) -> Self {
+        Self { reflected: 1, ..self }.counted_as(fate).comes_out_as(answer)
+    }
+
     /// Puts the case into the maps; false where it cannot be, which is said.
     pub fn set_up(&self, kernel: &mut Kernel) -> bool {
         let now = boottime_ns();
-        kernel.set_lease(match self.lease {
-            Lease::Valid => now + 60_000_000_000,
+        let valid_until_ns = match self.lease {
+            Lease::Valid => now + A_MINUTE_NS,
             Lease::Expired => now,
             Lease::Never => 0,
             Lease::DayOld => match now.checked_sub(ABANDONED_AFTER_NS) {
@@ -127,6 +158,21 @@ impl Case {
                     return false;
                 }
             },
+        };
+        kernel.set_agent(Agent {
+            valid_until_ns,
+            // A minute on, lest a slow machine makes the agent stale.
+            agent_seen_ns: if self.is_agent_stale {
+                now - AGENT_STALE_AFTER_NS - 1
+            } else {
+                now + A_MINUTE_NS
+            },
+            discriminator: self.discriminator,
+            admin_down: self.admin_down,
+        });
+        kernel.set_peer(self.ifindex, self.peer);
+        kernel.set_limit(UnknownLimit {
+            spent_until_ns: if self.is_limit_spent { now + A_MINUTE_NS } else { 0 },
         });
         kernel.set_vip(self.ifindex, self.address, self.entry);
         kernel.set_iface(LOOPBACK, self.iface);
@@ -148,6 +194,9 @@ impl Case {
             answers: self.answers,
             is_answer_timed: self.answers > 0,
             claims: self.claims.clone(),
+            reflected: self.reflected,
+            is_peer_timed: self.reflected > 0,
+            is_limit_spent: self.spends,
         }
     }
 }

@@ -1,14 +1,21 @@
 //! Random frames: whatever comes in, the programs do what the model says, and never abort, drop or answer wrongly.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::HashSet,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use lb_common::maps::{Role, VipEntry};
+use lb_common::{
+    maps::{Role, VipEntry},
+    reason::Fate,
+};
 
 use crate::{
-    arp::{Arp, NODE, OTHER, REQUEST, STRANGER, VIP},
+    arp::{Arp, CLIENT_IP, NODE, NODE_IP, OTHER, REQUEST, STRANGER, VIP},
     case::Case,
     kernel::{Kernel, LOOPBACK, Program},
     model::{Entry, model},
+    probe::{Checksum, PROBE, Probe},
 };
 
 const FRAMES: usize = 20_000;
@@ -36,11 +43,24 @@ impl Random {
         from[self.below(from.len())]
     }
 
-    /// Noise, or an ARP frame with up to three bytes changed and cut off anywhere.
+    /// Noise, or an ARP frame or a probe with up to three bytes changed and cut off anywhere.
     fn frame(&mut self) -> Vec<u8> {
-        if self.below(8) == 0 {
-            return (0..14 + self.below(114)).map(|_| self.byte()).collect();
+        let mut bytes = match self.below(8) {
+            0 => return (0..14 + self.below(114)).map(|_| self.byte()).collect(),
+            1..4 => self.arp(),
+            _ => self.probe(),
+        };
+        for _ in 0..self.below(4) {
+            let at = self.below(bytes.len());
+            bytes[at] = self.byte();
         }
+        if self.below(4) == 0 {
+            bytes.truncate(14 + self.below(bytes.len() - 13));
+        }
+        bytes
+    }
+
+    fn arp(&mut self) -> Vec<u8> {
         let addresses = [VIP, OTHER, [0; 4], REQUEST.spa];
         let macs = [NODE, STRANGER, REQUEST.sha, [0xff; 6], [0; 6]];
         let arp = Arp {
@@ -51,15 +71,35 @@ impl Random {
             tpa: self.pick(&addresses),
             ..REQUEST
         };
-        let mut bytes = arp.padded(42 + self.below(60), 0x5a);
-        for _ in 0..self.below(4) {
-            let at = self.below(bytes.len());
-            bytes[at] = self.byte();
-        }
-        if self.below(4) == 0 {
-            bytes.truncate(14 + self.below(bytes.len() - 13));
-        }
-        bytes
+        arp.padded(42 + self.below(60), 0x5a)
+    }
+
+    /// Mostly the client's: of many values that can each be wrong, few are.
+    fn probe(&mut self) -> Vec<u8> {
+        let right = PROBE;
+        let probe = Probe {
+            destination: self.mostly(right.destination, &[STRANGER, [0xff; 6]]),
+            source: self.mostly(right.source, &[STRANGER, NODE, [0xff; 6], [0; 6]]),
+            version_ihl: self.mostly(right.version_ihl, &[0x44, 0x46, 0x4f, 0x55]),
+            total_len: self.mostly(right.total_len, &[0, 51, 53]),
+            flags_fragment: self.mostly(right.flags_fragment, &[0, 0x2000, 0x1fff, 0x8000]),
+            ttl: self.mostly(right.ttl, &[254, 1]),
+            sender: self.mostly(right.sender, &[OTHER, NODE_IP, [10, 78, 0, 1], [10, 77, 0, 0], [0; 4]]),
+            receiver: self.mostly(right.receiver, &[OTHER, [224, 0, 0, 1]]),
+            source_port: self.mostly(right.source_port, &[7784, 0]),
+            destination_port: self.mostly(right.destination_port, &[3784]),
+            udp_len: self.mostly(right.udp_len, &[0, 31, 33]),
+            checksum: self
+                .mostly(right.checksum, &[Checksum::None, Checksum::Given(0xffff), Checksum::Given(1)]),
+            state_flags: self.mostly(right.state_flags, &[0x42, 0xe2, 0xc0, 0xc3, 0xc6, 0xca]),
+            your_discriminator: self.mostly(right.your_discriminator, &[0, 1]),
+            ..right
+        };
+        probe.padded(66 + self.below(40), 0x5a)
+    }
+
+    fn mostly<T: Copy>(&mut self, right: T, wrong: &[T]) -> T {
+        if self.below(32) == 0 { self.pick(wrong) } else { right }
     }
 }
 
@@ -73,12 +113,16 @@ fn random_frames_meet_the_fate_that_the_rfcs_give_them() {
     let mut random = Random(seed);
     let mut kernel = Kernel::load();
     let programs = kernel.ingress();
+    let mut met = HashSet::new();
     for entry in [Entry::Announced, Entry::Suppressed, Entry::Absent] {
-        Case::new("fuzz", vec![]).entry(map_entry(entry)).set_up(&mut kernel);
+        Case { peer: Some(CLIENT_IP), is_limit_spent: true, ..Case::new("fuzz", vec![]) }
+            .entry(map_entry(entry))
+            .set_up(&mut kernel);
         for _ in 0..FRAMES / 3 {
             let frame = random.frame();
-            let (action, fate, output) = model(&frame, entry);
             for &program in programs.iter().filter(|program| can_run(**program, &frame)) {
+                let (action, fate, output) = model(program, &frame, entry);
+                met.extend(fate);
                 let outcome = kernel.run(program, &frame, (LOOPBACK, VIP));
                 let expected = Case { fate, ..Case::new("", vec![]) }.expected().frames;
                 assert_eq!(
@@ -88,6 +132,9 @@ fn random_frames_meet_the_fate_that_the_rfcs_give_them() {
                 );
             }
         }
+    }
+    for fate in [Fate::Answered, Fate::Suppressed, Fate::Reflected, Fate::SbfdLimited, Fate::SbfdOffLink] {
+        assert!(met.contains(&fate), "LB_FUZZ_SEED={seed}: no frame met {fate:?}");
     }
 }
 

@@ -10,7 +10,10 @@ use aya::{
 };
 use lb_agent::{clock::boottime_ns, object::OBJECT};
 use lb_common::{
-    maps::{Agent, Claim, ClaimLimit, Iface, VipEntry, VipKey, VipKeyV4, VipStats},
+    maps::{
+        Agent, Claim, ClaimLimit, Iface, PeerKeyV4, PeerStats, UnknownLimit, VipEntry, VipKey, VipKeyV4,
+        VipStats,
+    },
     reason::{Action, FrameCounters},
 };
 
@@ -53,6 +56,12 @@ pub struct Outcome {
     pub is_answer_timed: bool,
     /// Events in the ring buffer; a time within the run reads 0.
     pub claims: Vec<Claim>,
+    /// Probes answered to known peers.
+    pub reflected: u64,
+    /// Whether the time of such an answer was set, to a time within the run.
+    pub is_peer_timed: bool,
+    /// Whether the limit of unknown senders was touched.
+    pub is_limit_spent: bool,
 }
 
 pub struct Kernel {
@@ -63,6 +72,8 @@ pub struct Kernel {
     frames: PerCpuArray<MapData, FrameCounters>,
     ifaces: HashMap<MapData, u32, Iface>,
     events: RingBuf<MapData>,
+    peers: HashMap<MapData, PeerKeyV4, PeerStats>,
+    limit: Array<MapData, UnknownLimit>,
     pub has_frags: bool,
 }
 
@@ -87,6 +98,8 @@ impl Kernel {
             frames: map("LB_FRAMES").try_into().expect("an array for each CPU"),
             ifaces: map("LB_IFACES").try_into().expect("a hash of interfaces"),
             events: map("LB_EVENTS").try_into().expect("a ring buffer"),
+            peers: map("LB_PEERS_V4").try_into().expect("a hash of peers"),
+            limit: map("LB_SBFD_LIMIT").try_into().expect("an array"),
             object,
             has_frags,
         }
@@ -113,8 +126,29 @@ impl Kernel {
         }
     }
 
-    pub fn set_lease(&mut self, valid_until_ns: u64) {
-        self.agent.set(0, Agent { valid_until_ns, ..Agent::default() }, 0).expect("set the lease");
+    pub fn set_agent(&mut self, agent: Agent) {
+        self.agent.set(0, agent, 0).expect("set the agent's state");
+    }
+
+    /// Makes `peer` the only known one, with fresh counters.
+    pub fn set_peer(&mut self, ifindex: u32, peer: Option<[u8; 4]>) {
+        let old: Vec<PeerKeyV4> = self.peers.keys().collect::<Result<_, _>>().expect("list keys");
+        for key in old {
+            self.peers.remove(&key).expect("remove a peer");
+        }
+        if let Some(address) = peer {
+            let key = VipKey { ifindex, address };
+            self.peers.insert(key, PeerStats::default(), 0).expect("add a peer");
+        }
+    }
+
+    pub fn set_limit(&mut self, limit: UnknownLimit) {
+        self.limit.set(0, limit, 0).expect("set the limit");
+    }
+
+    /// The known peer's counters.
+    fn peer(&self) -> PeerStats {
+        self.peers.iter().next().map_or_else(PeerStats::default, |item| item.expect("read a peer").1)
     }
 
     pub fn set_iface(&mut self, ifindex: u32, iface: Option<Iface>) {
@@ -154,18 +188,23 @@ impl Kernel {
         vip: (u32, [u8; 4]),
         run: impl FnOnce(&mut Self) -> (Result<Action, u32>, Vec<u8>),
     ) -> Outcome {
-        let (frames, stats, begun) = (self.frames(), self.stats(vip), boottime_ns());
+        let (frames, stats, peer) = (self.frames(), self.stats(vip), self.peer());
+        let (limit, begun) = (self.limit.get(&0, 0).expect("read the limit"), boottime_ns());
         let (action, output) = run(self);
-        let after = self.stats(vip);
-        let timed = after.last_answer_ns;
+        let (after, peer_after) = (self.stats(vip), self.peer());
+        let is_timed =
+            |after_ns, before_ns| after_ns != before_ns && (begun..=boottime_ns()).contains(&after_ns);
         Outcome {
             action,
             output,
             frames: difference(&self.frames(), &frames),
             requests: after.requests - stats.requests,
             answers: after.answers - stats.answers,
-            is_answer_timed: timed != stats.last_answer_ns && (begun..=boottime_ns()).contains(&timed),
+            is_answer_timed: is_timed(after.last_answer_ns, stats.last_answer_ns),
             claims: self.claims(begun),
+            reflected: peer_after.reflected - peer.reflected,
+            is_peer_timed: is_timed(peer_after.last_ns, peer.last_ns),
+            is_limit_spent: self.limit.get(&0, 0).expect("read the limit") != limit,
         }
     }
 

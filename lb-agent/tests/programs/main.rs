@@ -9,4 +9,6 @@ mod fuzz;
 mod ingress;
 mod kernel;
 mod model;
+mod probe;
+mod reflector;
 mod vlan;

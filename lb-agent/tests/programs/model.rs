@@ -1,9 +1,14 @@
 //! What should become of an incoming frame, written a second time from the RFCs and with etherparse's parser.
 
+mod probe;
+
 use etherparse::{ArpHardwareId, ArpOperation, ArpPacketSlice, EtherType, Ethernet2Slice};
 use lb_common::reason::{Action, Fate};
 
-use crate::arp::{NODE, VIP};
+use crate::{
+    arp::{NODE, VIP},
+    kernel::Program,
+};
 
 /// What the maps say of [`VIP`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,19 +18,28 @@ pub enum Entry {
     Absent,
 }
 
-/// Action, fate and output for a frame under a valid lease.
-pub fn model(frame: &[u8], entry: Entry) -> (Action, Option<Fate>, Vec<u8>) {
+/// Action, fate and output for a frame under a valid lease. The client is the only known peer, and others have had
+/// all replies that they get.
+pub fn model(program: Program, frame: &[u8], entry: Entry) -> (Action, Option<Fate>, Vec<u8>) {
     let fate = fate(frame, entry);
-    let action = fate.map_or(Action::Pass, Fate::action);
-    let output = if action == Action::Answer { answer(frame) } else { frame.to_vec() };
-    (action, fate, output)
+    let output = match fate {
+        Some(Fate::Answered) => answer(frame),
+        Some(Fate::Reflected) => probe::answer(program, frame),
+        _ => frame.to_vec(),
+    };
+    (fate.map_or(Action::Pass, Fate::action), fate, output)
 }
 
 fn fate(frame: &[u8], entry: Entry) -> Option<Fate> {
     let ethernet = Ethernet2Slice::from_slice_without_fcs(frame).ok()?;
-    if ethernet.ether_type() != EtherType::ARP {
-        return None;
+    match ethernet.ether_type() {
+        EtherType::ARP => arp(&ethernet, frame, entry),
+        EtherType::IPV4 => probe::fate(&ethernet, frame),
+        _ => None,
     }
+}
+
+fn arp(ethernet: &Ethernet2Slice<'_>, frame: &[u8], entry: Entry) -> Option<Fate> {
     // Any ARP packet for other types is as long as its own lengths say; one for ours has 28 bytes.
     if frame.len() < 42 {
         return Some(Fate::Truncated);
@@ -48,7 +62,7 @@ fn fate(frame: &[u8], entry: Entry) -> Option<Fate> {
         ArpOperation::REPLY => claim.or(Some(Fate::Reply)),
         ArpOperation::REQUEST if spa == tpa => claim.or(Some(Fate::Announcement)),
         ArpOperation::REQUEST if tpa != VIP || entry == Entry::Absent => Some(Fate::NotOurTarget),
-        ArpOperation::REQUEST => Some(request(&ethernet, arp.sender_hw_addr(), entry)),
+        ArpOperation::REQUEST => Some(request(ethernet, arp.sender_hw_addr(), entry)),
         _ => Some(Fate::UnknownOper),
     }
 }

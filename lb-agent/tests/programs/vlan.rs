@@ -14,6 +14,7 @@ use crate::{
     arp::{Arp, NODE, REQUEST, VIP},
     case::Case,
     kernel::{Kernel, Program, action},
+    probe::PROBE,
 };
 
 #[test]
@@ -21,6 +22,8 @@ fn a_frame_of_a_vlan_above_passes() {
     let mut kernel = Kernel::load();
     let request = Case::new("a tagged request passes", REQUEST.padded(60, 0)).counted_as(Fate::VlanTagged);
     check(&mut kernel, Program::TcIngress, &request);
+    let probe = Case::new("a tagged probe passes", PROBE.bytes()).counted_as(Fate::VlanTagged);
+    check(&mut kernel, Program::TcIngress, &probe);
     let from_vip = Arp { source: NODE, sha: NODE, spa: VIP, tpa: REQUEST.spa, ..REQUEST };
     let leaving = Case::new("a tagged request leaves as it is", from_vip.bytes()).role(Role::Suppress);
     check(&mut kernel, Program::TcEgress, &leaving);
