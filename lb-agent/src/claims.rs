@@ -1,11 +1,14 @@
-//! Claims of other stations, as the kernel side reports them.
+//! What other stations say that they have, as the kernel side reports it.
 
 use std::{io, net::IpAddr};
 
 use aya::maps::{MapData, RingBuf};
-use lb_common::{maps::Claim, wire::ethernet::Mac};
+use lb_common::{
+    maps::{Claim, ClaimKind},
+    wire::ethernet::Mac,
+};
 
-use crate::{model::Place, readable::Readable};
+use crate::{holding::Saying, model::Place, readable::Readable};
 
 /// The ring buffer of claims.
 pub struct Claims {
@@ -29,19 +32,30 @@ impl Claims {
         self.events.wait().await
     }
 
-    /// Takes the claims that have come in: which VIP, and who says that it has it.
+    /// Takes what has come in: which VIP, and who says how that it has it.
     #[must_use]
-    pub fn take(&mut self) -> Vec<(Place, Mac)> {
-        let mut claims = Vec::new();
+    pub fn take(&mut self) -> Vec<Heard> {
+        let mut heard = Vec::new();
         while let Some(item) = self.events.get_mut().next() {
-            claims.extend(parse(&item));
+            heard.extend(parse(&item));
         }
-        claims
+        heard
     }
 }
 
+/// Another station says that it has a VIP.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Heard {
+    /// Which, and where it was heard.
+    pub at: Place,
+    /// The link-layer address that it gives as its own.
+    pub station: Mac,
+    /// How it says so.
+    pub saying: Saying,
+}
+
 /// Reads a [`Claim`] by the layout that lb-common asserts.
-fn parse(bytes: &[u8]) -> Option<(Place, Mac)> {
+fn parse(bytes: &[u8]) -> Option<Heard> {
     fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
         bytes.get(at..)?.first_chunk().copied()
     }
@@ -53,7 +67,13 @@ fn parse(bytes: &[u8]) -> Option<(Place, Mac)> {
         _ => return None,
     };
     let place = Place { ifindex: word(std::mem::offset_of!(Claim, ifindex))?, address };
-    Some((place, field(bytes, std::mem::offset_of!(Claim, claimant))?))
+    let [kind] = field(bytes, std::mem::offset_of!(Claim, kind))?;
+    let saying = match ClaimKind::from_number(kind)? {
+        ClaimKind::Announcement | ClaimKind::GratuitousReply => Saying::Announcement,
+        ClaimKind::ToOne => Saying::ClaimToUs,
+        ClaimKind::Answer => Saying::Answer,
+    };
+    Some(Heard { at: place, station: field(bytes, std::mem::offset_of!(Claim, claimant))?, saying })
 }
 
 #[cfg(test)]
@@ -69,7 +89,8 @@ mod tests {
         bytes.extend([10, 77, 1, 10]);
         bytes.extend([0; 12]);
         let place = Place { ifindex: 7, address: "10.77.1.10".parse().unwrap() };
-        assert_eq!(parse(&bytes), Some((place, [2, 0, 0, 0, 0, 9])));
+        let heard = Heard { at: place, station: [2, 0, 0, 0, 0, 9], saying: Saying::Answer };
+        assert_eq!(parse(&bytes), Some(heard));
         assert_eq!(parse(&bytes[..20]), None);
     }
 }

@@ -78,7 +78,7 @@ pub struct VipStatus {
 pub fn read(pins: &Pins) -> Result<Status, TableError> {
     let tables = Tables::open(&pins.maps())?;
     let now = clock::boottime_ns();
-    let valid_until = tables.valid_until()?;
+    let valid_until = tables.agent()?.valid_until_ns;
     let stats = tables.stats()?;
     Ok(Status {
         owner: pins.owner(),

@@ -1,7 +1,7 @@
 //! The maps that kernel and agent share, as typed tables. They are pinned, and so outlive the agent.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
@@ -12,29 +12,30 @@ use aya::{
     maps::{Array, HashMap, Map, MapData, MapError, MapInfo, PerCpuArray, RingBuf},
 };
 use lb_common::{
-    maps::{Agent, Iface, Role, SELF_TEST_IFINDEX, SELF_TEST_MAC, VipEntry, VipKey, VipKeyV4, VipStats},
+    maps::{
+        Agent, Iface, PeerKeyV4, PeerStats, Role, SELF_TEST_IFINDEX, SELF_TEST_MAC, VipEntry, VipKey,
+        VipKeyV4, VipStats,
+    },
     reason::FrameCounters,
 };
 
-use crate::{
-    diff::MapOp,
-    model::{BoottimeNs, Place},
-    object::OBJECT,
-};
+use crate::{diff::MapOp, model::Place, object::OBJECT};
 
 const VIPS: &str = "LB_VIPS_V4";
 const STATS: &str = "LB_STATS_V4";
 const AGENT: &str = "LB_AGENT";
 const FRAMES: &str = "LB_FRAMES";
 const IFACES: &str = "LB_IFACES";
+const PEERS: &str = "LB_PEERS_V4";
 const EVENTS: &str = "LB_EVENTS";
 /// Each map with the sizes of its key and value, in bytes.
-const LAYOUTS: [(&str, usize, usize); 6] = [
+const LAYOUTS: [(&str, usize, usize); 7] = [
     (VIPS, size_of::<VipKeyV4>(), size_of::<VipEntry>()),
     (STATS, size_of::<VipKeyV4>(), size_of::<VipStats>()),
     (AGENT, size_of::<u32>(), size_of::<Agent>()),
     (FRAMES, size_of::<u32>(), size_of::<FrameCounters>()),
     (IFACES, size_of::<u32>(), size_of::<Iface>()),
+    (PEERS, size_of::<PeerKeyV4>(), size_of::<PeerStats>()),
     (EVENTS, 0, 0),
 ];
 
@@ -85,6 +86,7 @@ pub struct Tables {
     agent: Array<MapData, Agent>,
     frames: PerCpuArray<MapData, FrameCounters>,
     ifaces: HashMap<MapData, u32, Iface>,
+    peers: HashMap<MapData, PeerKeyV4, PeerStats>,
 }
 
 /// Loads the object over the maps pinned in `directory`, making those that are not there.
@@ -159,6 +161,7 @@ impl Tables {
             agent: map(AGENT).and_then(Array::try_from).map_err(layout(AGENT))?,
             frames: map(FRAMES).and_then(PerCpuArray::try_from).map_err(layout(FRAMES))?,
             ifaces: map(IFACES).and_then(HashMap::try_from).map_err(layout(IFACES))?,
+            peers: map(PEERS).and_then(HashMap::try_from).map_err(layout(PEERS))?,
         })
     }
 
@@ -233,25 +236,47 @@ impl Tables {
         self.vips.insert(key, entry, 0).map_err(failed("write the self-test entry to", VIPS))
     }
 
-    /// When the lease ends or ended; 0: there was none.
+    /// What the kernel has been told of the agent: the lease, and the rest.
     ///
     /// # Errors
     /// When the map cannot be read.
-    pub fn valid_until(&self) -> Result<BoottimeNs, TableError> {
-        self.agent().map(|agent| agent.valid_until_ns)
-    }
-
-    fn agent(&self) -> Result<Agent, TableError> {
+    pub fn agent(&self) -> Result<Agent, TableError> {
         self.agent.get(&0, 0).map_err(failed("read", AGENT))
     }
 
-    /// Sets the end of the lease.
+    /// Tells the kernel of the agent.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn set_valid_until(&mut self, valid_until_ns: BoottimeNs) -> Result<(), TableError> {
-        let agent = Agent { valid_until_ns, ..self.agent()? };
+    pub fn set_agent(&mut self, agent: Agent) -> Result<(), TableError> {
         self.agent.set(0, agent, 0).map_err(failed("write the lease to", AGENT))
+    }
+
+    /// The peers that the kernel knows, with what it has answered them.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn peers(&self) -> Result<BTreeMap<Place, PeerStats>, TableError> {
+        self.peers
+            .iter()
+            .map(|item| item.map(|(key, stats)| (place(key), stats)))
+            .collect::<Result<_, _>>()
+            .map_err(failed("read", PEERS))
+    }
+
+    /// Brings [`Self::peers`] to `desired`; the counters of those that stay are kept.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_peers(&mut self, desired: &BTreeSet<Place>) -> Result<(), TableError> {
+        let actual = self.peers()?;
+        for key in actual.keys().filter(|at| !desired.contains(at)).filter_map(|&at| key(at)) {
+            removed(self.peers.remove(&key)).map_err(failed("remove a peer from", PEERS))?;
+        }
+        for key in desired.iter().filter(|at| !actual.contains_key(at)).filter_map(|&at| key(at)) {
+            self.peers.insert(key, PeerStats::default(), 0).map_err(failed("write a peer to", PEERS))?;
+        }
+        Ok(())
     }
 
     /// Own addresses by interface index, as the egress program sees them.

@@ -31,7 +31,7 @@ pub fn ingress<P: Packet>(packet: &mut P) -> Option<Fate> {
     let fate = match frame.kind() {
         Ok(Kind::Request) => request(ifindex, frame),
         Ok(Kind::Announcement) => {
-            claim(ifindex, frame, ClaimKind::Announcement).unwrap_or(Fate::Announcement)
+            claim(ifindex, frame, announcement_kind(frame)).unwrap_or(Fate::Announcement)
         }
         Ok(Kind::Reply) => claim(ifindex, frame, reply_kind(frame)).unwrap_or(Fate::Reply),
         Err(Malformed::UnknownOper) => Fate::UnknownOper,
@@ -68,6 +68,11 @@ pub fn egress<P: Packet>(packet: &mut P) -> Option<Fate> {
     }
     frame.spa = ifaces::get(ifindex).map_or([0; 4], |iface| iface.ipv4);
     Some(Fate::SenderRewritten)
+}
+
+#[inline(always)]
+const fn announcement_kind(frame: &Frame) -> ClaimKind {
+    if is_unicast(frame.ethernet.destination) { ClaimKind::ToOne } else { ClaimKind::Announcement }
 }
 
 #[inline(always)]
@@ -128,7 +133,7 @@ fn claim(ifindex: u32, frame: &Frame, kind: ClaimKind) -> Option<Fate> {
         return None;
     }
     let now_ns = lease::now_ns();
-    if vips::stats(&key).is_claim_due(frame.sha, now_ns) {
+    if vips::stats(&key).is_claim_due(frame.sha, kind, now_ns) {
         events::claim(now_ns, ifindex, frame, kind);
     }
     Some(fate)

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{bindings::BPF_F_NO_PREALLOC, btf_maps::HashMap, macros::btf_map};
 use lb_common::{
-    maps::{MAX_VIPS, VipEntry, VipKeyV4, VipStats},
+    maps::{ClaimKind, MAX_VIPS, VipEntry, VipKeyV4, VipStats},
     wire::ethernet::Mac,
 };
 
@@ -37,9 +37,9 @@ pub trait Stats {
     fn requested(&self);
     /// A request was answered at `now_ns`.
     fn answered(&self, now_ns: u64);
-    /// Whether a claim that `claimant` makes at `now_ns` is to be reported; if so it counts as reported. Two CPUs that
+    /// Whether a claim of this kind that `claimant` makes at `now_ns` is to be reported; if so it counts as reported. Two CPUs that
     /// ask within the same few nanoseconds may both be told yes: 5.10 has no compare-and-exchange.
-    fn is_claim_due(&self, claimant: Mac, now_ns: u64) -> bool;
+    fn is_claim_due(&self, claimant: Mac, kind: ClaimKind, now_ns: u64) -> bool;
 }
 
 impl Stats for Option<*mut VipStats> {
@@ -62,14 +62,14 @@ impl Stats for Option<*mut VipStats> {
     }
 
     #[inline(always)]
-    fn is_claim_due(&self, claimant: Mac, now_ns: u64) -> bool {
+    fn is_claim_due(&self, claimant: Mac, kind: ClaimKind, now_ns: u64) -> bool {
         let Some(stats) = *self else { return false };
         // SAFETY: map memory, alive until the program ends.
         let shared = unsafe { &raw mut (*stats).claims };
         // SAFETY: as above. Another CPU may write meanwhile; every bit pattern is a value, and a mixed one lets a claim
         // too many or too few through.
         let mut claims = unsafe { shared.read_volatile() };
-        let is_due = claims.admits(claimant, now_ns);
+        let is_due = claims.admits(claimant, kind, now_ns);
         if is_due {
             // SAFETY: as above.
             unsafe { shared.write_volatile(claims) };

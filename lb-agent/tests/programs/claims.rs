@@ -28,8 +28,10 @@ fn answer(sha: Mac) -> Arp {
 
 #[test]
 fn claims_are_reported_by_their_form_whoever_holds_the_vip_and_whatever_the_lease() {
+    let to_one = Arp { destination: NODE, ..announcement(STRANGER) };
     let forms = [
         (ClaimKind::Announcement, announcement(STRANGER), Fate::Announcement),
+        (ClaimKind::ToOne, to_one, Fate::Announcement),
         (ClaimKind::GratuitousReply, gratuitous_reply(STRANGER), Fate::Reply),
         (ClaimKind::Answer, answer(STRANGER), Fate::Reply),
     ];
@@ -120,6 +122,7 @@ fn a_claimant_that_repeats_itself_and_a_flood_are_held_back() {
             last_ns: at_ns,
             interval_began_ns: at_ns,
             last_claimant: STRANGER,
+            last_kind: ClaimKind::Answer as u8,
             in_interval,
         };
         kernel.set_claims(vip, limit(later, CLAIMS_PER_INTERVAL - 1));

@@ -1,9 +1,9 @@
 //! Claims: other stations that say on the wire that they have a VIP.
 
-/// For each VIP, the same claimant reaches the ring buffer no more than once in this time.
+/// For each VIP, the same claimant reaches the ring buffer with the same kind of claim no more than once in this time.
 pub const CLAIM_INTERVAL_NS: u64 = 100_000_000;
 /// Claims on one VIP that reach the ring buffer in [`CLAIM_INTERVAL_NS`], whoever makes them.
-pub const CLAIMS_PER_INTERVAL: u16 = 8;
+pub const CLAIMS_PER_INTERVAL: u8 = 8;
 
 /// Another station said that it has a VIP that stands in `LB_VIPS_V4`: an event in `LB_EVENTS`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,6 +35,8 @@ pub enum ClaimKind {
     GratuitousReply = 2,
     /// A reply to somebody's request.
     Answer = 3,
+    /// An announcement that was sent to this node alone.
+    ToOne = 4,
 }
 
 impl ClaimKind {
@@ -45,6 +47,7 @@ impl ClaimKind {
             1 => Some(Self::Announcement),
             2 => Some(Self::GratuitousReply),
             3 => Some(Self::Answer),
+            4 => Some(Self::ToOne),
             _ => None,
         }
     }
@@ -53,7 +56,7 @@ impl ClaimKind {
 /// Which claims on one VIP have been reported lately: part of [`super::VipStats`].
 ///
 /// A claimant that repeats itself is held back; another one is let through at once, since it may be the one that
-/// this node has to yield to. How many of those there are is bounded, too.
+/// this node has to yield to, and so is its answer to the ask that follows its claim. How many of those there are is bounded, too.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[repr(C)]
 pub struct ClaimLimit {
@@ -63,18 +66,21 @@ pub struct ClaimLimit {
     pub interval_began_ns: u64,
     /// Who made the last claim that was reported.
     pub last_claimant: [u8; 6],
+    /// Which kind it was, as its number.
+    pub last_kind: u8,
     /// Claims reported in the current interval.
-    pub in_interval: u16,
+    pub in_interval: u8,
 }
 
 impl ClaimLimit {
-    /// Whether a claim that `claimant` makes at `now_ns` is to be reported; if so it counts as reported.
+    /// Whether a claim of this kind that `claimant` makes at `now_ns` is to be reported; if so it counts as reported.
     #[must_use]
     #[inline(always)]
-    pub fn admits(&mut self, claimant: [u8; 6], now_ns: u64) -> bool {
+    pub fn admits(&mut self, claimant: [u8; 6], kind: ClaimKind, now_ns: u64) -> bool {
         let is_recent = |since_ns: u64| since_ns != 0 && now_ns < since_ns + CLAIM_INTERVAL_NS;
+        let is_same = self.last_claimant == claimant && self.last_kind == kind as u8;
         let (is_same_interval, is_repeated) =
-            (is_recent(self.interval_began_ns), is_recent(self.last_ns) && self.last_claimant == claimant);
+            (is_recent(self.interval_began_ns), is_recent(self.last_ns) && is_same);
         if is_repeated || (is_same_interval && self.in_interval >= CLAIMS_PER_INTERVAL) {
             return false;
         }
@@ -85,6 +91,7 @@ impl ClaimLimit {
         self.in_interval += 1;
         self.last_ns = now_ns;
         self.last_claimant = claimant;
+        self.last_kind = kind as u8;
         true
     }
 }
@@ -102,15 +109,16 @@ mod tests {
     /// Which of the claims, each a claimant and a time in ms, are reported.
     fn reported(claims: &[(u64, u64)]) -> Vec<bool> {
         let mut limit = ClaimLimit::default();
-        claims.iter().map(|&(who, at_ms)| limit.admits(station(who), at_ms * MS)).collect()
+        claims.iter().map(|&(who, at_ms)| limit.admits(station(who), ClaimKind::Answer, at_ms * MS)).collect()
     }
 
     #[test]
     fn every_kind_survives_the_ring_buffer() {
-        for kind in [ClaimKind::Announcement, ClaimKind::GratuitousReply, ClaimKind::Answer] {
+        for kind in [ClaimKind::Announcement, ClaimKind::GratuitousReply, ClaimKind::Answer, ClaimKind::ToOne]
+        {
             assert_eq!(ClaimKind::from_number(kind as u8), Some(kind));
         }
-        assert_eq!((ClaimKind::from_number(0), ClaimKind::from_number(4)), (None, None));
+        assert_eq!((ClaimKind::from_number(0), ClaimKind::from_number(5)), (None, None));
     }
 
     #[test]
@@ -119,6 +127,13 @@ mod tests {
             reported(&[(1, 1_000), (1, 1_001), (1, 1_099), (1, 1_100), (1, 1_150), (1, 1_200)]),
             [true, false, false, true, false, true]
         );
+    }
+
+    #[test]
+    fn the_answer_that_follows_an_announcement_is_reported_at_once() {
+        let mut limit = ClaimLimit::default();
+        let kinds = [ClaimKind::Announcement, ClaimKind::Announcement, ClaimKind::Answer, ClaimKind::Answer];
+        assert_eq!(kinds.map(|kind| limit.admits(station(1), kind, 1_000 * MS)), [true, false, true, false]);
     }
 
     #[test]

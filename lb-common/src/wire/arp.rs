@@ -84,6 +84,13 @@ impl Frame {
         }
     }
 
+    /// The same frame for one station instead of the whole segment.
+    #[must_use]
+    pub const fn to(mut self, station: Mac) -> Self {
+        self.ethernet.destination = station;
+        self
+    }
+
     /// Reads a frame; bytes past the packet are padding.
     ///
     /// # Errors
