@@ -1,0 +1,91 @@
+//! Who should announce a unit: the candidates in order, the first being the one to announce.
+//!
+//! Ascending sha256(node name + "#" + key), where the key is the text of the unit's first address: MetalLB's rule, so
+//! that a cluster which moves over keeps its announcers. Every node computes the same order from the same view.
+
+use std::net::IpAddr;
+
+use sha2::{Digest as _, Sha256};
+
+/// A node by its number in this agent's [`Roster`](crate::roster::Roster). Numbers mean nothing to other agents.
+pub type NodeId = u16;
+
+/// Puts candidates in order for many keys: what depends on a node's name alone is computed once.
+pub struct Election<'a> {
+    candidates: Vec<(NodeId, &'a str, Sha256)>,
+}
+
+impl<'a> Election<'a> {
+    /// An election among these nodes.
+    pub fn new(candidates: impl IntoIterator<Item = (NodeId, &'a str)>) -> Self {
+        let prepare = |(id, name): (NodeId, &'a str)| (id, name, Sha256::new().chain_update(name));
+        Self { candidates: candidates.into_iter().map(prepare).collect() }
+    }
+
+    /// The candidates for the unit with this key, best first.
+    #[must_use]
+    pub fn order(&self, key: IpAddr) -> Box<[NodeId]> {
+        let suffix = format!("#{key}");
+        let hash = |prefix: &Sha256| -> [u8; 32] { prefix.clone().chain_update(&suffix).finalize().into() };
+        let mut ranked: Vec<([u8; 32], &str, NodeId)> =
+            self.candidates.iter().map(|(id, name, prefix)| (hash(prefix), *name, *id)).collect();
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(_, _, id)| id).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn order<'a>(names: &[&'a str], key: &str) -> Vec<&'a str> {
+        let numbered = (0..).zip(names.iter().copied());
+        let order = Election::new(numbered).order(key.parse().unwrap());
+        order.iter().map(|&id| names[usize::from(id)]).collect()
+    }
+
+    /// Orders that MetalLB's own rule gives.
+    #[test]
+    fn the_order_is_that_of_metallb() {
+        let three: &[&str] = &["node-a", "node-b", "node-c"];
+        let kind: &[&str] = &["kind-control-plane", "kind-worker", "kind-worker2"];
+        let five: &[&str] = &["n1", "n2", "n3", "n4", "n5"];
+        let edge: &[&str] = &["edge-a", "edge-b", "worker-a", "worker-b"];
+        let vectors: [(&[&str], &str, &[&str]); 11] = [
+            (three, "10.0.0.1", &["node-b", "node-a", "node-c"]),
+            (three, "10.0.0.2", &["node-b", "node-c", "node-a"]),
+            (edge, "10.20.30.1", &["edge-b", "worker-a", "edge-a", "worker-b"]),
+            (&["node-a", "node-b"], "10.20.30.1", &["node-b", "node-a"]),
+            (&["iris1", "iris2"], "10.20.30.1", &["iris2", "iris1"]),
+            (&["iris1", "iris2"], "10.20.30.2", &["iris1", "iris2"]),
+            (kind, "192.168.1.240", &["kind-control-plane", "kind-worker2", "kind-worker"]),
+            (kind, "192.168.1.241", &["kind-worker2", "kind-worker", "kind-control-plane"]),
+            (kind, "fc00:f853:ccd:e799::1", &["kind-worker2", "kind-control-plane", "kind-worker"]),
+            (five, "172.18.255.200", &["n4", "n5", "n1", "n2", "n3"]),
+            (five, "2001:db8::1", &["n4", "n2", "n3", "n1", "n5"]),
+        ];
+        for (names, key, expected) in vectors {
+            assert_eq!(order(names, key), expected, "{key}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_node_that_leaves_moves_only_what_it_had(last in 0_u8.., gone in 0_usize..6) {
+            let names = ["a", "b", "c", "d", "e", "f"];
+            let key = format!("10.0.0.{last}");
+            let mut expected = order(&names, &key);
+            expected.retain(|name| *name != names[gone]);
+            let rest: Vec<&str> = names.iter().copied().filter(|name| *name != names[gone]).collect();
+            prop_assert_eq!(order(&rest, &key), expected);
+        }
+
+        #[test]
+        fn the_order_does_not_depend_on_that_of_the_view(last in 0_u8.., names in Just(vec!["a", "b", "c", "d"]).prop_shuffle()) {
+            let key = format!("10.0.0.{last}");
+            prop_assert_eq!(order(&names, &key), order(&["a", "b", "c", "d"], &key));
+        }
+    }
+}
