@@ -1,0 +1,196 @@
+//! Which peers to probe, so that few sessions tell a node all that it has to know.
+//!
+//! A node that waits has to know of one live candidate before it, for each unit; of several that would do, the one is
+//! taken that does for most units. Only where none is known to live have all of them to be asked.
+
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+
+use crate::{election::NodeId, sbfd::Liveness};
+
+/// Peers of which nothing is known that are asked at a time, for each unit.
+const UNKNOWN_AT_A_TIME: usize = 32;
+
+/// What a node has to know about one unit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Need<'a> {
+    /// The candidates before it, best first.
+    pub predecessors: &'a [NodeId],
+    /// Whether it has to know about each of them.
+    pub watch_all: bool,
+    /// A peer that it has to know about whatever its rank: the one that was heard to hold the unit.
+    pub also: Option<NodeId>,
+}
+
+/// The peers to probe. Those of `before` stay where they still serve.
+pub fn choose(
+    needs: &[Need<'_>],
+    liveness: impl Fn(NodeId) -> Option<Liveness>,
+    before: &BTreeSet<NodeId>,
+) -> BTreeSet<NodeId> {
+    let mut chosen = BTreeSet::new();
+    let mut open: Vec<&Need<'_>> = Vec::new();
+    for need in needs {
+        chosen.extend(need.also);
+        if need.watch_all {
+            chosen.extend(need.predecessors);
+        } else if must_search(need, &liveness) {
+            // Nobody is known to live: what is known of the others must stay known.
+            let (known, unknown): (Vec<NodeId>, Vec<NodeId>) =
+                need.predecessors.iter().partition(|&&node| liveness(node).is_some());
+            chosen.extend(known);
+            chosen.extend(unknown.into_iter().take(UNKNOWN_AT_A_TIME));
+        } else if !need.predecessors.is_empty() {
+            open.push(need);
+        }
+    }
+    let serves = |node: NodeId| !matches!(liveness(node), Some(Liveness::Down | Liveness::AdminDown | STALE));
+    let mut cover = Cover::new(&open, serves);
+    cover.count_in(&chosen);
+    cover.add(&mut chosen, |node| before.contains(&node));
+    cover.add(&mut chosen, |_| true);
+    chosen
+}
+
+/// Up without an agent: it does not take over, so that it cannot stand for those before it.
+const STALE: Liveness = Liveness::Up { is_agent_seen: false };
+
+/// Whether something is known of the predecessors, and that none of them can be relied on.
+fn must_search(need: &Need<'_>, liveness: &impl Fn(NodeId) -> Option<Liveness>) -> bool {
+    let mut known = need.predecessors.iter().filter_map(|&node| liveness(node)).peekable();
+    known.peek().is_some() && !known.any(|liveness| liveness == Liveness::Up { is_agent_seen: true })
+}
+
+/// A greedy cover of needs by nodes.
+struct Cover {
+    /// Needs that a node would serve, by number.
+    served_by: HashMap<NodeId, Vec<u32>>,
+    is_served: Vec<bool>,
+}
+
+impl Cover {
+    fn new(needs: &[&Need<'_>], serves: impl Fn(NodeId) -> bool) -> Self {
+        let mut served_by: HashMap<NodeId, Vec<u32>> = HashMap::new();
+        for (number, need) in (0..).zip(needs) {
+            for &node in need.predecessors.iter().filter(|&&node| serves(node)) {
+                served_by.entry(node).or_default().push(number);
+            }
+        }
+        Self { served_by, is_served: vec![false; needs.len()] }
+    }
+
+    /// Takes account of nodes that are chosen already.
+    fn count_in(&mut self, chosen: &BTreeSet<NodeId>) {
+        for node in chosen {
+            self.serve(*node);
+        }
+    }
+
+    /// Adds nodes, always the one that serves most, until no need is left that one of them would serve.
+    fn add(&mut self, chosen: &mut BTreeSet<NodeId>, may: impl Fn(NodeId) -> bool) {
+        // What a node serves only becomes less: a count that is too high is put right when it comes up.
+        let mut heap: BinaryHeap<(usize, std::cmp::Reverse<NodeId>)> = self
+            .served_by
+            .iter()
+            .filter(|&(&node, _)| may(node))
+            .map(|(&node, needs)| (needs.len(), std::cmp::Reverse(node)))
+            .collect();
+        while let Some((count, std::cmp::Reverse(node))) = heap.pop() {
+            let left = self.served_by[&node].iter().filter(|&&need| !self.is_served[need as usize]).count();
+            if left == 0 {
+                continue;
+            }
+            if left < count && heap.peek().is_some_and(|&(next, _)| next > left) {
+                heap.push((left, std::cmp::Reverse(node)));
+                continue;
+            }
+            chosen.insert(node);
+            self.serve(node);
+        }
+    }
+
+    fn serve(&mut self, node: NodeId) {
+        for &need in self.served_by.get(&node).into_iter().flatten() {
+            self.is_served[need as usize] = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::election::Election;
+
+    const UP: Liveness = Liveness::Up { is_agent_seen: true };
+
+    fn need(predecessors: &[NodeId]) -> Need<'_> {
+        Need { predecessors, watch_all: false, also: None }
+    }
+
+    fn chosen(needs: &[Need<'_>], known: &[(NodeId, Liveness)], before: &[NodeId]) -> Vec<NodeId> {
+        let known: HashMap<NodeId, Liveness> = known.iter().copied().collect();
+        choose(needs, |node| known.get(&node).copied(), &before.iter().copied().collect())
+            .into_iter()
+            .collect()
+    }
+
+    #[test]
+    fn one_peer_that_does_for_all_is_enough() {
+        assert_eq!(chosen(&[need(&[1, 2]), need(&[2, 3]), need(&[3, 2, 1])], &[], &[]), [2]);
+    }
+
+    #[test]
+    fn the_only_predecessor_is_always_probed() {
+        assert_eq!(chosen(&[need(&[1]), need(&[2])], &[], &[]), [1, 2]);
+    }
+
+    #[test]
+    fn what_is_probed_already_stays_where_it_serves() {
+        assert_eq!(chosen(&[need(&[1, 2]), need(&[2, 3])], &[(1, UP), (3, UP)], &[1, 3]), [1, 3]);
+        assert_eq!(chosen(&[need(&[1, 2])], &[(1, UP), (3, UP)], &[1, 3]), [1]);
+    }
+
+    #[test]
+    fn when_the_one_that_was_relied_on_is_down_the_others_are_asked_and_what_is_known_is_kept() {
+        assert_eq!(chosen(&[need(&[1, 2, 3])], &[(2, Liveness::Down)], &[2]), [1, 2, 3]);
+        assert_eq!(chosen(&[need(&[1, 2, 3])], &[(2, Liveness::Down), (1, UP)], &[1, 2, 3]), [1]);
+        let many: Vec<NodeId> = (0..100).collect();
+        assert_eq!(chosen(&[need(&many)], &[(99, Liveness::AdminDown)], &[99]).len(), 1 + 32);
+    }
+
+    #[test]
+    fn a_peer_without_an_agent_does_not_stand_for_those_before_it() {
+        assert_eq!(chosen(&[need(&[1, 2])], &[(2, STALE)], &[2]), [1, 2]);
+    }
+
+    #[test]
+    fn a_holder_watches_all_and_a_waiting_node_the_holder_too() {
+        let all = Need { watch_all: true, ..need(&[1, 2, 3]) };
+        assert_eq!(chosen(&[all], &[], &[]), [1, 2, 3]);
+        assert_eq!(chosen(&[Need { also: Some(9), ..need(&[1]) }], &[], &[]), [1, 9]);
+    }
+
+    #[test]
+    fn of_many_nodes_few_are_probed_for_many_units() {
+        let names: Vec<String> = (0..200).map(|number| format!("node-{number}")).collect();
+        let election = Election::new((0..).zip(names.iter().map(String::as_str)));
+        let me: NodeId = 100;
+        let orders: Vec<Box<[NodeId]>> = (0..2_000_u32)
+            .map(|number| election.order(IpAddr::V4(Ipv4Addr::from(0x0a40_0000 + number))))
+            .collect();
+        let needs: Vec<Need<'_>> = orders
+            .iter()
+            .map(|order| need(&order[..order.iter().position(|&node| node == me).expect("a candidate")]))
+            .collect();
+        let first_ranks: BTreeSet<NodeId> =
+            needs.iter().filter_map(|need| need.predecessors.first()).copied().collect();
+        let chosen = choose(&needs, |_| None, &BTreeSet::new());
+        assert_eq!(first_ranks.len(), 199, "sessions if each watched the first in rank");
+        assert!(chosen.len() < 60, "{} sessions", chosen.len());
+        let serves = |need: &Need<'_>| {
+            need.predecessors.is_empty() || need.predecessors.iter().any(|node| chosen.contains(node))
+        };
+        assert!(needs.iter().all(serves));
+    }
+}
