@@ -1,0 +1,124 @@
+//! A session's socket.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, UdpSocket},
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+use lb_common::wire::bfd::{CONTROL_LEN, ON_LINK_TTL, SBFD_PORT};
+use nix::{
+    cmsg_space,
+    sys::socket::{
+        AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, setsockopt, socket,
+        sockopt,
+    },
+};
+
+use super::{SessionKey, Target};
+
+/// Ports to choose from (RFC 6335, 6).
+const DYNAMIC_PORTS: std::ops::RangeInclusive<u16> = 49_152..=65_535;
+/// Ports that are tried before the session has to wait for the next probe.
+const TRIES: usize = 8;
+/// Network control (RFC 2474: CS6), as the probes of a routing protocol.
+const CS6: i32 = 0xc0;
+
+/// A UDP socket that hears one peer's reflector, and nobody else.
+#[derive(Debug)]
+pub(super) struct Socket(UdpSocket);
+
+impl Socket {
+    /// Opens one on a random port. Bound to the interface and connected to the peer, it is handed nothing that comes
+    /// from another address or port.
+    pub(super) fn open(key: SessionKey, target: Target, random: &mut fastrand::Rng) -> io::Result<Self> {
+        let family = if key.peer.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let mut result = Err(io::Error::from(io::ErrorKind::AddrInUse));
+        for _ in 0..TRIES {
+            let fd = socket(family, SockType::Datagram, flags, None)?;
+            set(&fd, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, key.ifindex.cast_signed())?;
+            match key.peer {
+                IpAddr::V4(_) => {
+                    setsockopt(&fd, sockopt::Ipv4Ttl, &i32::from(ON_LINK_TTL))?;
+                    setsockopt(&fd, sockopt::Ipv4RecvTtl, &true)?;
+                    setsockopt(&fd, sockopt::Ipv4Tos, &CS6)?;
+                    // On veth and virtio a checksum is left to the device, and not made when XDP sees the frame: what
+                    // the reflector then sends back would not be right. The frame has its own.
+                    set(&fd, libc::SOL_SOCKET, libc::SO_NO_CHECK, 1)?;
+                }
+                IpAddr::V6(_) => {
+                    setsockopt(&fd, sockopt::Ipv6Ttl, &i32::from(ON_LINK_TTL))?;
+                    setsockopt(&fd, sockopt::Ipv6RecvHopLimit, &true)?;
+                    setsockopt(&fd, sockopt::Ipv6TClass, &CS6)?;
+                }
+            }
+            let udp = UdpSocket::from(fd);
+            result = bind(&udp, SocketAddr::new(target.local, random.u16(DYNAMIC_PORTS)));
+            match &result {
+                Ok(()) => {
+                    udp.connect(SocketAddr::new(key.peer, SBFD_PORT))?;
+                    return Ok(Self(udp));
+                }
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                Err(_) => break,
+            }
+        }
+        Err(result.err().unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
+    }
+
+    pub(super) fn send(&self, packet: &[u8; CONTROL_LEN]) -> io::Result<()> {
+        self.0.send(packet).map(drop)
+    }
+
+    /// The next datagram with its TTL, written to `buffer`; `None` when there is none.
+    pub(super) fn receive<'a>(&self, buffer: &'a mut [u8]) -> Option<(u8, &'a [u8])> {
+        loop {
+            let mut control = cmsg_space!(i32);
+            let mut parts = [io::IoSliceMut::new(buffer)];
+            let message =
+                recvmsg::<()>(self.0.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::MSG_DONTWAIT);
+            match message {
+                Ok(message) => {
+                    let mut ttls =
+                        message.cmsgs().into_iter().flatten().filter_map(|message| match message {
+                            ControlMessageOwned::Ipv4Ttl(ttl) | ControlMessageOwned::Ipv6HopLimit(ttl) => {
+                                u8::try_from(ttl).ok()
+                            }
+                            _ => None,
+                        });
+                    let (ttl, len) = (ttls.next().unwrap_or(0), message.bytes);
+                    return Some((ttl, &buffer[..len]));
+                }
+                Err(nix::errno::Errno::EAGAIN) => return None,
+                // What ICMP has reported is taken off; no verdict by itself.
+                Err(
+                    nix::errno::Errno::EINTR
+                    | nix::errno::Errno::ECONNREFUSED
+                    | nix::errno::Errno::EHOSTUNREACH,
+                ) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+impl std::os::fd::AsFd for Socket {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Sets an option that nix does not know.
+fn set(socket: &OwnedFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let len = libc::socklen_t::try_from(size_of_val(&value)).expect("a small number");
+    // SAFETY: the value is alive and as long as said.
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), len) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn bind(socket: &UdpSocket, address: SocketAddr) -> io::Result<()> {
+    use nix::sys::socket::{SockaddrStorage, bind};
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(address)).map_err(io::Error::from)
+}
