@@ -1,191 +1,249 @@
 //! Who holds a VIP: what this node claims, asks for or leaves to others, as a function of what it is told and
 //! the time.
 //!
-//! A VIP that is new here, or whose lease lapsed, is asked for on the wire before it is announced
-//! ([`ASKS`] requests, [`ASK_INTERVAL_NS`] apart); meanwhile it is suppressed. If another station answers, the
-//! VIP is left to it until it falls silent.
+//! The election says who should announce a unit (the VIPs that go together); who does is known from the wire. A node
+//! takes a unit at once when all better-ranked candidates that it saw alive are gone. In every other case it asks
+//! first ([`ASKS`] times, [`ASK_INTERVAL_NS`] apart), and leaves the unit to a peer that answers until it is its own
+//! time to claim it. Of two that hold it at once, the better-ranked one goes on.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod hold;
+mod reactions;
+mod rules;
+mod standing;
+mod steps;
+mod timers;
 
-use lb_common::{
-    maps::{Role, VipEntry},
-    wire::ethernet::Mac,
-};
+use std::{collections::BTreeMap, net::IpAddr};
+
+use hold::{Check, CheckCause, Hold, Standby, State, Tenure};
+pub use hold::{Part, Wanted};
+use lb_common::{maps::VipEntry, wire::ethernet::Mac};
+pub use rules::{Failback, Rules};
+use standing::{Peers, Standing};
+use timers::{Slot, Timers};
 
 use crate::{
     announcements::{self, Form},
+    choose::Need,
+    election::NodeId,
     model::{BoottimeNs, Place},
+    sbfd::Liveness,
 };
 
-/// Requests without an answer before a VIP is taken.
+/// Asks without an answer before a VIP is taken.
 pub const ASKS: u8 = 3;
 /// Time that each of them is given.
 pub const ASK_INTERVAL_NS: u64 = 50_000_000;
-/// Time between the requests that watch a stranger.
+/// Time between the asks that watch a stranger.
 pub const WATCH_INTERVAL_NS: u64 = 2_000_000_000;
-/// A claim is answered by an announcement no more often than this (RFC 5227, 2.4: DEFEND_INTERVAL).
+/// Time between two asks of the next in line.
+pub const AUDIT_INTERVAL_NS: u64 = 2_000_000_000;
+/// The same once an ask went without an answer.
+pub const AUDIT_RETRY_NS: u64 = 250_000_000;
+/// A stranger's claim is answered by an announcement no more often than this (RFC 5227, 2.4: DEFEND_INTERVAL).
 pub const DEFEND_INTERVAL_NS: u64 = 10_000_000_000;
-
-/// What is to happen to one VIP on one interface.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Wish {
-    /// To be announced, with this link-layer address.
-    Announce {
-        /// The interface's own link-layer address.
-        mac: Mac,
-        /// Whether to ask before: not where a proxy-ARP router would answer for any address.
-        ask: bool,
-    },
-    /// Known, and not to be answered here.
-    Suppress {
-        /// The interface's own link-layer address.
-        mac: Mac,
-    },
-}
-
-impl Wish {
-    const fn mac(&self) -> Mac {
-        match *self {
-            Self::Announce { mac, .. } | Self::Suppress { mac } => mac,
-        }
-    }
-}
+/// A peer's claim is answered no more often than this: two that hold a VIP have to find out soon.
+pub const PEER_DEFEND_INTERVAL_NS: u64 = 100_000_000;
+/// How long a node that is no candidate any more answers on for want of another.
+pub const LEAVE_AFTER_NS: u64 = 1_000_000_000;
+/// How long a holder waits for its own view to follow a claim that its view does not explain.
+pub const DEFEND_AFTER_NS: u64 = 1_000_000_000;
+/// How long a claimer that met with a defence waits before it claims for good.
+pub const CLAIM_AGAIN_AFTER_NS: u64 = 10_000_000_000;
+/// How long a better-ranked claimer waits when the holder says by its defence that it does not hear it answer.
+pub const FAILBACK_AGAIN_AFTER_NS: u64 = 300_000_000_000;
+/// A second claim counts as insisting when the defence against the first is older than this.
+const INSISTING_AFTER_NS: u64 = 5_000_000_000;
+/// Not before the view changes.
+const NEVER: BoottimeNs = BoottimeNs::MAX;
 
 /// A frame to send.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Message {
-    /// A request for the VIP from the node's own address.
-    Ask,
-    /// An announcement in this form.
+    /// A request for the VIP from the node's own address, to everyone or to one peer.
+    Ask(Option<NodeId>),
+    /// An announcement in this form, to everyone.
     Announce(Form),
+    /// An announcement to one peer that holds the VIP too: it is to announce it.
+    Claim(NodeId),
+}
+
+/// Another station, as far as it is known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Station {
+    /// Another agent's node.
+    Peer(NodeId),
+    /// Anyone else.
+    Stranger(Mac),
+}
+
+/// How a station said that it has an address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Saying {
+    /// It answered an ask.
+    Answer,
+    /// It announced, to everyone.
+    Announcement,
+    /// It announced, to this node alone.
+    ClaimToUs,
+}
+
+/// Why a unit was taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cause {
+    /// Asked for, and nobody answered.
+    Unanswered,
+    /// The better-ranked candidates are gone.
+    PeersGone,
+    /// This peer held it, is up, and did not answer.
+    Silent(NodeId),
+    /// This node ranks better than its live holder, this peer.
+    Failback(NodeId),
+    /// Its live holder, this peer, is no candidate any more.
+    Moved(NodeId),
+    /// Nobody is to be asked.
+    Unasked,
 }
 
 /// A change that an operator wants to hear of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Change {
     /// The VIP is announced here from now on.
-    Taken,
+    Taken(Cause),
     /// The VIP is not announced here any more.
     Released,
-    /// Another station answers for the VIP.
+    /// The VIP is left to this peer, which announces it too and ranks better, or has the newer view.
+    Yielded(NodeId),
+    /// Another station, no peer, answers for the VIP.
     Contested(Mac),
+    /// A station that is no peer claims a VIP that is announced here.
+    Conflict(Mac),
+    /// Two peers answer for the VIP: each is heard here, but perhaps not by the other.
+    SplitSegment(NodeId, NodeId),
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
-    /// `asked` requests are out, the last of them waits for its answer.
-    Asking { asked: u8 },
-    /// Announced here.
-    Holding { defended_at: Option<BoottimeNs> },
-    /// Strangers answer, this one among them; `unheard` requests in a row went without its answer, `silent` without
-    /// any.
-    Contested { stranger: Mac, unheard: u8, silent: u8 },
-    /// Not to be announced.
-    Suppressed,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Hold {
-    wish: Wish,
-    state: State,
-    /// This VIP's place in the queue.
-    due: Option<(BoottimeNs, u8)>,
-}
-
-/// The holding state of all VIPs.
-#[derive(Debug, Default)]
+/// The holding state of all units.
+#[derive(Debug)]
 pub struct Holding {
+    me: NodeId,
+    rules: Rules,
+    failback: Failback,
+    /// By interface and first VIP.
     holds: BTreeMap<Place, Hold>,
-    /// What to do next, by time, then by step: all first announcements go before any second one.
-    queue: BTreeSet<(BoottimeNs, u8, Place)>,
+    /// Where the unit of a VIP that is not the first of its unit stands in `holds`.
+    unit_of: BTreeMap<Place, Place>,
+    timers: Timers,
+    peers: Peers,
     changes: Vec<(Place, Change)>,
     version: u64,
+    needs_version: u64,
 }
 
 impl Holding {
-    /// Follows a new view of what is wanted. VIPs that `is_held` names go on being held without being asked for:
-    /// they stood in the map when this agent began, under a lease that has not ended.
+    /// Nothing is wanted yet.
+    #[must_use]
+    pub fn new(me: NodeId, rules: Rules) -> Self {
+        Self {
+            me,
+            rules,
+            failback: Failback::default(),
+            holds: BTreeMap::new(),
+            unit_of: BTreeMap::new(),
+            timers: Timers::default(),
+            peers: Peers::default(),
+            changes: Vec::new(),
+            version: 0,
+            needs_version: 0,
+        }
+    }
+
+    /// Follows a new view of what is wanted, by interface and first VIP of each unit. VIPs that `is_held` names go on
+    /// being held without being asked for: they stood in the map when this agent began, under a lease that has not
+    /// ended.
     pub fn follow(
         &mut self,
-        wishes: &BTreeMap<Place, Wish>,
+        wanted: &BTreeMap<Place, Wanted>,
+        failback: Failback,
         is_held: impl Fn(&Place) -> bool,
         now: BoottimeNs,
     ) {
-        let gone: Vec<Place> =
-            self.holds.keys().filter(|place| !wishes.contains_key(place)).copied().collect();
-        for place in gone {
-            self.forget(place);
-        }
-        for (&place, &wish) in wishes {
-            match self.holds.get(&place) {
-                Some(hold) if hold.wish == wish => {}
-                Some(&Hold { wish: old, state, .. }) if keeps_its_state(old, wish) => {
-                    // With another link-layer address the neighbours' caches are wrong: announced anew.
-                    let anew = matches!(state, State::Holding { .. }) && old.mac() != wish.mac();
-                    self.set(place, wish, state, anew.then_some(announcements::FIRST_STEP), now);
+        let gone: Vec<Place> = self.holds.keys().filter(|at| !wanted.contains_key(at)).copied().collect();
+        gone.into_iter().for_each(|at| self.forget(at));
+        let failback_changed = std::mem::replace(&mut self.failback, failback) != failback;
+        for (&at, new) in wanted {
+            match self.holds.get(&at) {
+                Some(hold) if hold.wanted == *new => {
+                    if failback_changed {
+                        self.evaluate(at, false, now);
+                    }
                 }
-                None if is_held(&place) && matches!(wish, Wish::Announce { .. }) => {
-                    let adopted = State::Holding { defended_at: None };
-                    let refresh_at = now + announcements::REFRESH_INTERVAL_NS;
-                    self.set(place, wish, adopted, Some(announcements::LAST_STEP), refresh_at);
-                }
-                _ => self.begin(place, wish, now),
+                Some(_) => self.update(at, new.clone(), now),
+                None => self.add(at, new.clone(), is_held(&at), now),
             }
         }
     }
 
     /// A lapsed lease: whatever was held is asked for as by a newcomer.
     pub fn start_afresh(&mut self, now: BoottimeNs) {
-        let holds: Vec<(Place, Wish)> = self.holds.iter().map(|(&place, hold)| (place, hold.wish)).collect();
-        for (place, wish) in holds {
-            self.begin(place, wish, now);
+        if !self.rules.starts_afresh {
+            return;
+        }
+        let all: Vec<Place> = self.holds.keys().copied().collect();
+        all.into_iter().for_each(|at| self.begin(at, now));
+    }
+
+    /// The map was changed behind this agent's back: what it held by its own account is asked for anew.
+    pub fn doubt(&mut self, at: Place, now: BoottimeNs) {
+        let at = self.unit(at);
+        if self.holds.get(&at).is_some_and(Hold::is_held) {
+            self.begin(at, now);
         }
     }
 
-    /// Another station said on the wire that it has the VIP: it answered a request, or announced.
-    pub fn heard(&mut self, place: Place, station: Mac, now: BoottimeNs) {
-        let Some(&Hold { wish, state, .. }) = self.holds.get(&place) else { return };
-        match state {
-            State::Asking { .. } => {
-                self.changes.push((place, Change::Contested(station)));
-                let state = State::Contested { stranger: station, unheard: 0, silent: 0 };
-                self.set(place, wish, state, Some(0), now + WATCH_INTERVAL_NS);
-            }
-            // Of several that answer, one is named for as long as it does.
-            State::Contested { stranger, unheard, .. } if stranger != station && unheard < ASKS => {
-                self.set(place, wish, State::Contested { stranger, unheard, silent: 0 }, None, now);
-            }
-            State::Contested { stranger, .. } => {
-                if stranger != station {
-                    self.changes.push((place, Change::Contested(station)));
+    /// A peer is up or down, or (`None`) no longer probed on this interface.
+    pub fn liveness_changed(&mut self, ifindex: u32, node: NodeId, new: Option<Liveness>, now: BoottimeNs) {
+        let old = self.peers.set(ifindex, node, new);
+        if old == new || new.is_none() {
+            return;
+        }
+        let is_up = |liveness: Option<Liveness>| matches!(liveness, Some(Liveness::Up { .. }));
+        let came_up = is_up(new) && !is_up(old);
+        let on_interface = Place::all_of(ifindex);
+        let concerned: Vec<Place> = self
+            .holds
+            .range(on_interface)
+            .filter(|(_, hold)| match hold.state {
+                State::Standby(standby) => {
+                    standby.holder == Some(node) || hold.predecessors(self.me).contains(&node)
                 }
-                let state = State::Contested { stranger: station, unheard: 0, silent: 0 };
-                self.set(place, wish, state, None, now);
-            }
-            State::Holding { defended_at } => {
-                if defended_at.is_none_or(|at| now >= at + DEFEND_INTERVAL_NS) {
-                    self.set(
-                        place,
-                        wish,
-                        State::Holding { defended_at: Some(now) },
-                        Some(announcements::LAST_STEP),
-                        now,
-                    );
+                State::Holding(_) => came_up && hold.predecessors(self.me).contains(&node),
+                _ => false,
+            })
+            .map(|(&at, _)| at)
+            .collect();
+        for at in concerned {
+            match self.holds[&at].state {
+                State::Standby(_) => self.evaluate(at, false, now),
+                State::Holding(_) if self.rules.checks_returning_predecessors => {
+                    self.check(at, node, CheckCause::CameUp, now);
                 }
+                _ => {}
             }
-            State::Suppressed => {}
         }
     }
 
-    /// Takes what is due at `now` off the queue, at most `limit` messages, in the order in which they must go out.
+    /// Takes what is due at `now` off the queue, about `limit` messages, in the order in which they must go out.
     pub fn due(&mut self, now: BoottimeNs, limit: usize) -> Vec<(Place, Message)> {
         let mut messages = Vec::new();
         while messages.len() < limit {
-            let Some(&(at, step, place)) = self.queue.first() else { break };
-            if at > now {
-                break;
+            let Some((at, slot, step)) = self.timers.pop(now) else { break };
+            let Some(hold) = self.holds.get_mut(&at) else { continue };
+            hold.due[slot as usize] = None;
+            let addresses = hold.wanted.addresses.clone();
+            if let Some(message) = self.step(at, slot, step, now) {
+                let place = |&address: &IpAddr| Place { ifindex: at.ifindex, address };
+                messages.extend(addresses.iter().map(|address| (place(address), message)));
             }
-            messages.extend(self.step(place, step, now).map(|message| (place, message)));
         }
         messages
     }
@@ -193,13 +251,7 @@ impl Holding {
     /// When [`Self::due`] has something next.
     #[must_use]
     pub fn next_due(&self) -> Option<BoottimeNs> {
-        self.queue.first().map(|&(at, _, _)| at)
-    }
-
-    /// Whether answers from other stations matter now.
-    #[must_use]
-    pub fn is_listening(&self) -> bool {
-        self.holds.values().any(|hold| matches!(hold.state, State::Asking { .. } | State::Contested { .. }))
+        self.timers.first()
     }
 
     /// Whether some VIP is being asked for.
@@ -208,10 +260,10 @@ impl Holding {
         self.holds.values().any(|hold| matches!(hold.state, State::Asking { .. }))
     }
 
-    /// Whether some VIP is held, or was left to others on account of what was heard under the lease.
+    /// Whether some VIP is held.
     #[must_use]
     pub fn is_holding(&self) -> bool {
-        self.holds.values().any(|hold| matches!(hold.state, State::Holding { .. }))
+        self.holds.values().any(Hold::is_held)
     }
 
     /// Counts up with every change to [`Self::desired`].
@@ -220,120 +272,299 @@ impl Holding {
         self.version
     }
 
+    /// Counts up with every change to [`Self::needs`] that does not come from [`Self::liveness_changed`].
+    #[must_use]
+    pub fn needs_version(&self) -> u64 {
+        self.needs_version
+    }
+
+    /// Which peers this node has to know about, unit by unit, to hold rightly on an interface.
+    pub fn needs(&self, ifindex: u32) -> impl Iterator<Item = Need<'_>> {
+        let on_interface = Place::all_of(ifindex);
+        self.holds.range(on_interface).filter_map(move |(_, hold)| {
+            let watches_all = match hold.state {
+                State::Suppressed | State::Leaving | State::Contested { .. } => return None,
+                State::Holding(_) => true,
+                State::Asking { .. } | State::Standby(_) => false,
+            };
+            let predecessors = hold.predecessors(self.me);
+            let also = hold.holder();
+            (!predecessors.is_empty() || also.is_some()).then_some(Need {
+                predecessors,
+                watch_all: watches_all,
+                also,
+            })
+        })
+    }
+
     /// What the kernel's map has to say.
     #[must_use]
     pub fn desired(&self) -> BTreeMap<Place, VipEntry> {
-        self.holds.iter().map(|(&place, hold)| (place, hold.entry())).collect()
+        let entries = |(at, hold): (&Place, &Hold)| {
+            let (ifindex, entry) = (at.ifindex, hold.entry());
+            let addresses: Vec<IpAddr> = hold.wanted.addresses.to_vec();
+            addresses.into_iter().map(move |address| (Place { ifindex, address }, entry))
+        };
+        self.holds.iter().flat_map(entries).collect()
     }
 
-    /// Changes since the last call, in the order in which they came about.
+    /// The peer that was last heard to hold a VIP which this node does not.
+    #[must_use]
+    pub fn holder(&self, at: Place) -> Option<NodeId> {
+        self.holds.get(&self.unit(at)).and_then(Hold::holder)
+    }
+
+    /// Changes since the last call, in the order in which they came about, unit by unit.
     pub fn take_changes(&mut self) -> Vec<(Place, Change)> {
         std::mem::take(&mut self.changes)
     }
 
-    fn step(&mut self, place: Place, step: u8, now: BoottimeNs) -> Option<Message> {
-        let &Hold { wish, state, .. } = self.holds.get(&place)?;
-        match state {
-            State::Asking { asked: ASKS } => {
-                self.take(place, wish, now);
-                None
-            }
-            State::Asking { asked } => {
-                self.set(place, wish, State::Asking { asked: asked + 1 }, Some(0), now + ASK_INTERVAL_NS);
-                Some(Message::Ask)
-            }
-            State::Contested { silent: ASKS, .. } => {
-                self.begin(place, wish, now);
-                None
-            }
-            State::Contested { stranger, unheard, silent } => {
-                let state =
-                    State::Contested { stranger, unheard: unheard.saturating_add(1), silent: silent + 1 };
-                self.set(place, wish, state, Some(0), now + WATCH_INTERVAL_NS);
-                Some(Message::Ask)
-            }
-            State::Holding { .. } => {
-                let (form, wait_ns, next) = announcements::step(step);
-                self.set(place, wish, state, Some(next), now + wait_ns);
-                Some(Message::Announce(form))
-            }
-            State::Suppressed => {
-                self.set(place, wish, state, None, now);
-                None
-            }
-        }
+    /// Where the unit of a VIP stands.
+    fn unit(&self, at: Place) -> Place {
+        self.unit_of.get(&at).copied().unwrap_or(at)
     }
 
-    fn begin(&mut self, place: Place, wish: Wish, now: BoottimeNs) {
-        if self.is_held(place) {
-            self.changes.push((place, Change::Released));
-        }
-        match wish {
-            Wish::Suppress { .. } => self.set(place, wish, State::Suppressed, None, now),
-            Wish::Announce { ask: true, .. } => {
-                self.set(place, wish, State::Asking { asked: 0 }, Some(0), now)
-            }
-            Wish::Announce { ask: false, .. } => self.take(place, wish, now),
-        }
-    }
-
-    fn take(&mut self, place: Place, wish: Wish, now: BoottimeNs) {
-        self.changes.push((place, Change::Taken));
-        self.set(place, wish, State::Holding { defended_at: None }, Some(announcements::FIRST_STEP), now);
-    }
-
-    fn forget(&mut self, place: Place) {
-        if self.is_held(place) {
-            self.changes.push((place, Change::Released));
-        }
+    fn add(&mut self, at: Place, wanted: Wanted, is_held: bool, now: BoottimeNs) {
+        self.index(at, &wanted.addresses);
         self.version += 1;
-        if let Some(Hold { due: Some((at, step)), .. }) = self.holds.remove(&place) {
-            self.queue.remove(&(at, step, place));
-        }
-    }
-
-    fn is_held(&self, place: Place) -> bool {
-        self.holds.get(&place).is_some_and(|hold| matches!(hold.state, State::Holding { .. }))
-    }
-
-    /// Replaces wish and state; a `step` of `None` keeps the place in the queue, if the state still needs one.
-    fn set(&mut self, place: Place, wish: Wish, state: State, step: Option<u8>, at: BoottimeNs) {
-        let kept = self.holds.get(&place).and_then(|hold| hold.due);
-        if let Some((at, step)) = kept {
-            self.queue.remove(&(at, step, place));
-        }
-        let due = match state {
-            State::Suppressed => None,
-            State::Asking { .. } | State::Holding { .. } | State::Contested { .. } => {
-                step.map(|step| (at, step)).or(kept)
+        let part = wanted.part;
+        self.holds.insert(at, Hold::new(wanted, now));
+        match part {
+            Part::Candidate { .. } | Part::Leaver if is_held => {
+                self.enter(at, State::Holding(Tenure::default()));
+                self.arm(
+                    at,
+                    Slot::Announce,
+                    now + announcements::REFRESH_INTERVAL_NS,
+                    announcements::LAST_STEP,
+                );
+                if part == Part::Leaver {
+                    self.leave(at, now);
+                }
             }
+            _ => self.begin(at, now),
+        }
+    }
+
+    /// Follows a changed wish of a unit that is known.
+    fn update(&mut self, at: Place, new: Wanted, now: BoottimeNs) {
+        if self.holds[&at].wanted.addresses != new.addresses {
+            self.unit_of.retain(|_, unit| *unit != at);
+            self.index(at, &new.addresses);
+        }
+        let hold = self.holds.get_mut(&at).expect("the caller has seen it");
+        let old = std::mem::replace(&mut hold.wanted, new.clone());
+        hold.silent.clear();
+        hold.answering = None;
+        self.version += 1;
+        self.needs_version += 1;
+        match (old.part, new.part) {
+            (Part::Candidate { .. }, Part::Candidate { .. }) => self.reconsider(at, &old, now),
+            (Part::Leaver, Part::Candidate { .. }) if hold.is_held() => {
+                hold.fit_since = now;
+                self.enter(at, State::Holding(Tenure::default()));
+                self.arm(at, Slot::Announce, now, announcements::LAST_STEP);
+            }
+            (_, Part::Leaver) => self.leave(at, now),
+            (_, Part::Candidate { .. } | Part::Bystander) => self.begin(at, now),
+        }
+    }
+
+    /// A candidate before and after, in another order, on another address, or with other VIPs.
+    fn reconsider(&mut self, at: Place, old: &Wanted, now: BoottimeNs) {
+        let hold = self.holds.get_mut(&at).expect("the caller has seen it");
+        match &mut hold.state {
+            State::Holding(tenure) => {
+                let challenger = tenure.challenge.map(|challenge| challenge.by);
+                // With another address the neighbours' caches are wrong.
+                if old.mac != hold.wanted.mac || old.addresses != hold.wanted.addresses {
+                    self.arm(at, Slot::Announce, now, announcements::FIRST_STEP);
+                }
+                if let Some(challenger) = challenger {
+                    self.claimed_by_peer(at, challenger, now);
+                }
+            }
+            State::Standby(standby) if standby.holder.is_some() => {
+                let holder = standby.holder;
+                *standby = Standby { holder, ..Standby::default() };
+                self.evaluate(at, false, now);
+            }
+            State::Standby(_) | State::Suppressed => self.begin(at, now),
+            State::Asking { .. } | State::Leaving | State::Contested { .. } => {}
+        }
+    }
+
+    /// Where a unit's VIPs are found.
+    fn index(&mut self, at: Place, addresses: &[IpAddr]) {
+        for &address in addresses.iter().filter(|&&address| address != at.address) {
+            self.unit_of.insert(Place { ifindex: at.ifindex, address }, at);
+        }
+    }
+
+    /// As a newcomer.
+    fn begin(&mut self, at: Place, now: BoottimeNs) {
+        let hold = self.holds.get_mut(&at).expect("callers have seen it");
+        if hold.is_held() {
+            self.changes.push((at, Change::Released));
+        }
+        hold.fit_since = now;
+        hold.silent.clear();
+        hold.answering = None;
+        match hold.wanted.part {
+            Part::Candidate { asks: true } => self.ask(at, now),
+            Part::Candidate { asks: false } => self.stand_by(at, Standby::default(), true, now),
+            Part::Leaver | Part::Bystander => self.enter(at, State::Suppressed),
+        }
+    }
+
+    /// Asks for the unit; without that rule it is as if nobody had answered.
+    fn ask(&mut self, at: Place, now: BoottimeNs) {
+        if self.rules.asks_first {
+            self.enter(at, State::Asking { asked: 0 });
+            self.arm(at, Slot::Ask, now, 0);
+        } else {
+            self.stand_by(at, Standby::default(), true, now);
+        }
+    }
+
+    /// Waits, unless there is nothing to wait for.
+    fn stand_by(&mut self, at: Place, standby: Standby, has_asked: bool, now: BoottimeNs) {
+        self.enter(at, State::Standby(standby));
+        self.evaluate(at, has_asked, now);
+    }
+
+    /// A node that waits decides whether it still has to.
+    fn evaluate(&mut self, at: Place, has_asked: bool, now: BoottimeNs) {
+        let hold = &self.holds[&at];
+        let State::Standby(standby) = hold.state else { return };
+        let standing = self.peers.standing(at.ifindex, hold, self.me, self.rules);
+        let live_holder =
+            standby.holder.filter(|&holder| self.peers.is_live_holder(at.ifindex, hold, holder));
+        match (standing, live_holder) {
+            (Standing::Behind | Standing::Unknown, _) => self.cancel(at, Slot::Wait),
+            (Standing::First { .. }, Some(holder)) => self.claim_in_time(at, standby, holder, now),
+            (Standing::First { is_sure }, None) if is_sure || has_asked => {
+                let cause = match (hold.silent.last(), standby.holder) {
+                    (Some(&silent), _) => Cause::Silent(silent),
+                    (None, None) if !hold.wanted.asks() => Cause::Unasked,
+                    (None, _) if has_asked => Cause::Unanswered,
+                    (None, _) => Cause::PeersGone,
+                };
+                self.take(at, cause, Tenure::default(), now);
+            }
+            (Standing::First { .. }, None) => self.ask(at, now),
+        }
+        self.ensure_audit(at, now);
+    }
+
+    /// A better rank than the live holder's, or a holder that is no candidate: the time for a claim comes.
+    fn claim_in_time(&mut self, at: Place, standby: Standby, holder: NodeId, now: BoottimeNs) {
+        let hold = &self.holds[&at];
+        let is_candidate = hold.is_candidate(holder);
+        let due = match self.failback {
+            _ if !is_candidate || !self.rules.waits_for_failback => 0,
+            Failback::Immediate => 0,
+            Failback::After(wait_ns) => hold.fit_since.saturating_add(wait_ns),
+            Failback::Never => NEVER,
         };
-        if let Some((at, step)) = due {
-            self.queue.insert((at, step, place));
-        }
-        let hold = Hold { wish, state, due };
-        let old = self.holds.insert(place, hold);
-        self.version += u64::from(old.is_none_or(|old| old.entry() != hold.entry()));
-    }
-}
-
-impl Hold {
-    fn entry(&self) -> VipEntry {
-        let mac = self.wish.mac();
-        match self.state {
-            State::Holding { .. } => VipEntry::new(Role::Announce, mac),
-            State::Asking { .. } | State::Suppressed => VipEntry::new(Role::Suppress, mac),
-            State::Contested { stranger, .. } => VipEntry::new(Role::Contested, stranger),
+        match due.max(standby.not_before) {
+            NEVER => self.cancel(at, Slot::Wait),
+            due if due > now => self.arm(at, Slot::Wait, due, 0),
+            _ => {
+                let cause = if is_candidate { Cause::Failback(holder) } else { Cause::Moved(holder) };
+                let is_for_good = standby.is_for_good;
+                let tenure = Tenure { claimed_from: Some(holder), is_for_good, ..Tenure::default() };
+                self.take(at, cause, tenure, now);
+            }
         }
     }
-}
 
-/// Whether a changed wish leaves the state as it is: only the interface's address, or the need to ask, is new.
-fn keeps_its_state(old: Wish, new: Wish) -> bool {
-    matches!(
-        (old, new),
-        (Wish::Announce { .. }, Wish::Announce { .. }) | (Wish::Suppress { .. }, Wish::Suppress { .. })
-    )
+    fn take(&mut self, at: Place, cause: Cause, tenure: Tenure, now: BoottimeNs) {
+        self.enter(at, State::Holding(tenure));
+        self.changes.push((at, Change::Taken(cause)));
+        self.arm(at, Slot::Announce, now, announcements::FIRST_STEP);
+    }
+
+    /// No candidate any more: what is held is answered for until another claims it.
+    fn leave(&mut self, at: Place, now: BoottimeNs) {
+        match self.holds[&at].state {
+            // It has been claimed already.
+            State::Holding(Tenure { challenge: Some(_), .. }) => self.begin(at, now),
+            State::Holding(_) if self.rules.leaves_softly => {
+                self.enter(at, State::Leaving);
+                self.arm(at, Slot::Wait, now + LEAVE_AFTER_NS, 0);
+            }
+            State::Leaving => {}
+            _ => self.begin(at, now),
+        }
+    }
+
+    /// The next in line asks now and then.
+    fn ensure_audit(&mut self, at: Place, now: BoottimeNs) {
+        let hold = &self.holds[&at];
+        if !matches!(hold.state, State::Standby(_)) {
+            return;
+        }
+        match (self.is_auditor(at), hold.due[Slot::Ask as usize]) {
+            (true, None) => self.arm(at, Slot::Ask, now + AUDIT_INTERVAL_NS, 0),
+            (false, Some(_)) => self.cancel(at, Slot::Ask),
+            _ => {}
+        }
+    }
+
+    fn is_auditor(&self, at: Place) -> bool {
+        let hold = &self.holds[&at];
+        self.rules.audits && hold.wanted.asks() && self.peers.is_next_in_line(at.ifindex, hold, self.me)
+    }
+
+    /// Asks a peer whether it holds the unit too.
+    fn check(&mut self, at: Place, peer: NodeId, cause: CheckCause, now: BoottimeNs) {
+        let Some(Hold { state: State::Holding(tenure), .. }) = self.holds.get_mut(&at) else { return };
+        match tenure.check {
+            // What began for another reason goes on for the graver one.
+            Some(check) if check.peer == peer => {
+                let cause = if check.cause == CheckCause::CameUp { cause } else { check.cause };
+                tenure.check = Some(Check { cause, ..check });
+            }
+            _ => {
+                tenure.check = Some(Check { peer, cause, asked: 0 });
+                self.arm(at, Slot::Ask, now, 0);
+            }
+        }
+    }
+
+    fn forget(&mut self, at: Place) {
+        let Some(mut hold) = self.holds.remove(&at) else { return };
+        if hold.is_held() {
+            self.changes.push((at, Change::Released));
+        }
+        self.timers.cancel_all(at, &mut hold.due);
+        self.unit_of.retain(|_, unit| *unit != at);
+        self.version += 1;
+        self.needs_version += 1;
+    }
+
+    /// Replaces the state; nothing of the old one is due any more.
+    fn enter(&mut self, at: Place, state: State) {
+        let hold = self.holds.get_mut(&at).expect("callers have seen it");
+        self.timers.cancel_all(at, &mut hold.due);
+        let before = hold.entry();
+        hold.state = state;
+        self.version += u64::from(hold.entry() != before);
+        self.needs_version += 1;
+    }
+
+    fn arm(&mut self, at: Place, slot: Slot, due: BoottimeNs, step: u8) {
+        if let Some(hold) = self.holds.get_mut(&at) {
+            self.timers.arm(at, &mut hold.due, slot, due, step);
+        }
+    }
+
+    fn cancel(&mut self, at: Place, slot: Slot) {
+        if let Some(hold) = self.holds.get_mut(&at) {
+            self.timers.cancel(at, &mut hold.due, slot);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,15 @@ pub struct Place {
     pub address: IpAddr,
 }
 
+impl Place {
+    /// Every place on one interface.
+    pub fn all_of(ifindex: u32) -> impl std::ops::RangeBounds<Self> {
+        let first = Self { ifindex, address: IpAddr::from([0_u8; 4]) };
+        let last = Self { ifindex, address: IpAddr::from([0xff_u8; 16]) };
+        first..=last
+    }
+}
+
 /// A network interface, as far as it matters here.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Interface {

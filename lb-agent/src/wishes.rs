@@ -1,41 +1,76 @@
-//! What this node is to announce and to suppress on each interface, from its configuration and its interfaces.
+//! What this node has to do with each VIP on each interface, from its view of the group and its interfaces.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use crate::{
-    holding::Wish,
+    election::NodeId,
+    holding::{Failback, Part, Wanted},
     model::{Interface, Place},
 };
 
-/// VIPs as the configuration names them.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Vips {
-    /// To be announced by this node.
-    pub announce: Vec<IpAddr>,
-    /// Known VIPs of other nodes.
-    pub suppress: Vec<IpAddr>,
+/// VIPs that go together: one node announces all of them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unit {
+    /// The VIPs; the first one stands for the unit.
+    pub addresses: Arc<[IpAddr]>,
+    /// The candidates, best first.
+    pub order: Arc<[NodeId]>,
 }
 
-/// Each VIP on each of `interfaces` that has an Ethernet address. A drained node, or an interface without carrier,
-/// announces nothing; a VIP outside an interface's prefixes is not asked for there (a proxy-ARP router would answer).
+/// What the configuration says of the VIPs.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct View {
+    /// Units that are announced by one of their candidates.
+    pub units: Vec<Unit>,
+    /// Known VIPs that this group does not announce.
+    pub suppress: Vec<IpAddr>,
+    /// When a node that comes back takes its VIPs.
+    pub failback: Failback,
+}
+
+impl View {
+    /// Every VIP.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let announced = self.units.iter().flat_map(|unit| unit.addresses.iter());
+        announced.chain(&self.suppress).copied()
+    }
+}
+
+/// The part of node `me` in each unit, on each of `interfaces` that has an Ethernet address. A drained node, or one
+/// that is no candidate, leaves, and falls silent at once where nobody could follow it; so does an interface without
+/// carrier; a VIP outside an interface's prefixes is not asked for there (a proxy-ARP router would answer).
 #[must_use]
 pub fn wishes<'a>(
-    vips: &Vips,
+    view: &View,
+    me: NodeId,
     interfaces: impl IntoIterator<Item = &'a Interface>,
     is_drained: bool,
-) -> BTreeMap<Place, Wish> {
+) -> BTreeMap<Place, Wanted> {
     let mut wishes = BTreeMap::new();
     for interface in interfaces {
         let Some(mac) = interface.mac else { continue };
-        let may_speak = interface.is_running && !is_drained;
         let place = |address| Place { ifindex: interface.index, address };
-        wishes.extend(vips.suppress.iter().map(|&address| (place(address), Wish::Suppress { mac })));
-        wishes.extend(vips.announce.iter().map(|&address| {
-            let wish = match may_speak {
-                true => Wish::Announce { mac, ask: interface.covers(address) },
-                false => Wish::Suppress { mac },
+        let nobody: Arc<[NodeId]> = Arc::default();
+        wishes.extend(view.suppress.iter().map(|&address| {
+            let wanted = Wanted {
+                addresses: [address].into(),
+                order: Arc::clone(&nobody),
+                mac,
+                part: Part::Bystander,
             };
-            (place(address), wish)
+            (place(address), wanted)
+        }));
+        wishes.extend(view.units.iter().filter_map(|Unit { addresses, order }| {
+            let first = *addresses.first()?;
+            let is_fit = order.contains(&me) && !is_drained;
+            let has_others = order.iter().any(|&node| node != me);
+            let part = match (interface.is_running, is_fit, has_others) {
+                (true, true, _) => Part::Candidate { asks: interface.covers(first) },
+                (true, false, true) => Part::Leaver,
+                (false, ..) | (true, false, false) => Part::Bystander,
+            };
+            let wanted = Wanted { addresses: Arc::clone(addresses), order: Arc::clone(order), mac, part };
+            Some((place(first), wanted))
         }));
     }
     wishes
@@ -46,6 +81,7 @@ mod tests {
     use super::*;
 
     const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+    const ME: NodeId = 7;
 
     fn eth0() -> Interface {
         Interface {
@@ -60,40 +96,60 @@ mod tests {
         }
     }
 
-    fn vips() -> Vips {
-        Vips {
-            announce: vec!["10.77.1.10".parse().unwrap(), "192.0.2.1".parse().unwrap()],
+    fn unit(addresses: &[&str], order: &[NodeId]) -> Unit {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        Unit { addresses, order: order.into() }
+    }
+
+    fn view() -> View {
+        View {
+            units: vec![
+                unit(&["10.77.1.10", "10.77.1.11"], &[3, ME]),
+                unit(&["192.0.2.1"], &[ME]),
+                unit(&["10.77.1.12"], &[3]),
+            ],
             suppress: vec!["10.77.3.1".parse().unwrap()],
+            failback: Failback::default(),
         }
     }
 
-    fn place(address: &str) -> Place {
-        Place { ifindex: 2, address: address.parse().unwrap() }
+    fn parts(interface: &Interface, is_drained: bool) -> Vec<(String, Part)> {
+        let wishes = wishes(&view(), ME, [interface], is_drained);
+        wishes.into_iter().map(|(place, wanted)| (place.address.to_string(), wanted.part)).collect()
+    }
+
+    fn expected(parts: [Part; 4]) -> Vec<(String, Part)> {
+        let addresses = ["10.77.1.10", "10.77.1.12", "10.77.3.1", "192.0.2.1"];
+        addresses.map(str::to_owned).into_iter().zip(parts).collect()
     }
 
     #[test]
-    fn vips_are_announced_and_asked_for_only_within_the_prefixes() {
-        let expected = [
-            (place("10.77.1.10"), Wish::Announce { mac: MAC, ask: true }),
-            (place("10.77.3.1"), Wish::Suppress { mac: MAC }),
-            (place("192.0.2.1"), Wish::Announce { mac: MAC, ask: false }),
-        ];
-        assert_eq!(wishes(&vips(), [&eth0()], false), BTreeMap::from(expected));
+    fn a_candidate_asks_only_within_the_prefixes() {
+        let candidate = |asks| Part::Candidate { asks };
+        let expected = expected([candidate(true), Part::Leaver, Part::Bystander, candidate(false)]);
+        assert_eq!(parts(&eth0(), false), expected);
     }
 
     #[test]
-    fn a_drained_node_and_an_interface_without_carrier_suppress_everything() {
-        let expected: BTreeMap<_, _> = ["10.77.1.10", "10.77.3.1", "192.0.2.1"]
-            .map(|address| (place(address), Wish::Suppress { mac: MAC }))
-            .into();
+    fn the_vips_of_a_unit_go_together() {
+        let wishes = wishes(&view(), ME, [&eth0()], false);
+        let first = Place { ifindex: 2, address: "10.77.1.10".parse().unwrap() };
+        assert_eq!(wishes[&first].addresses.len(), 2);
+        assert_eq!(*wishes[&first].order, [3, ME]);
+        assert_eq!(view().addresses().count(), 5);
+    }
+
+    #[test]
+    fn a_drained_node_leaves_and_is_silent_where_nobody_follows_or_without_carrier() {
+        let drained = expected([Part::Leaver, Part::Leaver, Part::Bystander, Part::Bystander]);
+        assert_eq!(parts(&eth0(), true), drained);
         let down = Interface { is_running: false, ..eth0() };
-        assert_eq!(wishes(&vips(), [&eth0()], true), expected);
-        assert_eq!(wishes(&vips(), [&down], false), expected);
+        assert_eq!(parts(&down, false), expected([Part::Bystander; 4]));
     }
 
     #[test]
     fn an_interface_without_an_ethernet_address_has_nothing_to_say() {
         let tun = Interface { mac: None, ..eth0() };
-        assert_eq!(wishes(&vips(), [&tun], false), BTreeMap::new());
+        assert_eq!(wishes(&view(), ME, [&tun], false), BTreeMap::new());
     }
 }

@@ -1,0 +1,250 @@
+//! What is done about what other stations say.
+
+use lb_common::wire::ethernet::Mac;
+
+use super::{
+    ASKS, CLAIM_AGAIN_AFTER_NS, Change, DEFEND_AFTER_NS, DEFEND_INTERVAL_NS, FAILBACK_AGAIN_AFTER_NS,
+    Holding, INSISTING_AFTER_NS, Message, NEVER, PEER_DEFEND_INTERVAL_NS, Saying, Station,
+    hold::{Challenge, Check, CheckCause, Hold, Standby, State, Tenure},
+    timers::Slot,
+};
+use crate::{
+    announcements,
+    election::NodeId,
+    model::{BoottimeNs, Place},
+    sbfd::Liveness,
+};
+
+/// Two answers no further apart than this belong to one ask.
+const SAME_ASK_NS: u64 = 1_000_000_000;
+
+impl Holding {
+    /// Another station said on the wire that it has a VIP. Says what is to be sent to it at once.
+    pub fn heard(
+        &mut self,
+        at: Place,
+        from: Station,
+        saying: Saying,
+        now: BoottimeNs,
+    ) -> Option<(Place, Message)> {
+        let unit = self.unit(at);
+        self.holds.get(&unit)?;
+        match from {
+            Station::Peer(peer) => self.heard_peer(unit, peer, saying, now).map(|message| (at, message)),
+            Station::Stranger(mac) => {
+                self.heard_stranger(unit, mac, saying, now);
+                None
+            }
+        }
+    }
+
+    fn heard_peer(&mut self, at: Place, peer: NodeId, saying: Saying, now: BoottimeNs) -> Option<Message> {
+        match self.holds[&at].state.clone() {
+            State::Suppressed => {}
+            State::Asking { .. } | State::Contested { .. } => {
+                let standby = Standby { holder: Some(peer), ..Standby::default() };
+                self.note_answer(at, peer, saying);
+                self.stand_by(at, standby, false, now);
+            }
+            State::Standby(standby) => self.heard_while_waiting(at, standby, peer, saying, now),
+            State::Leaving => self.begin(at, now),
+            State::Holding(tenure) => return self.heard_while_holding(at, tenure, peer, saying, now),
+        }
+        None
+    }
+
+    /// An answer proves more than S-BFD: a firewall in its way does not make a peer dead.
+    fn note_answer(&mut self, at: Place, peer: NodeId, saying: Saying) {
+        let liveness = self.peers.get(at.ifindex, peer);
+        let hold = self.hold_mut(at);
+        hold.silent.retain(|&silent| silent != peer);
+        if saying == Saying::Answer && liveness == Some(Liveness::Down) {
+            hold.answering = Some(peer);
+        }
+    }
+
+    fn heard_while_waiting(
+        &mut self,
+        at: Place,
+        mut standby: Standby,
+        peer: NodeId,
+        saying: Saying,
+        now: BoottimeNs,
+    ) {
+        self.note_answer(at, peer, saying);
+        if saying == Saying::Answer {
+            match standby.answered {
+                Some((other, when))
+                    if other != peer && now < when + SAME_ASK_NS && !standby.is_split_told =>
+                {
+                    standby.is_split_told = true;
+                    self.changes.push((at, Change::SplitSegment(other.min(peer), other.max(peer))));
+                }
+                _ => {}
+            }
+            standby.answered = Some((peer, now));
+        }
+        let is_news = standby.holder != Some(peer);
+        standby.holder = Some(peer);
+        // An announcement shows what an agent believes, an answer what its kernel does: only that passes the audit.
+        if saying == Saying::Answer {
+            standby = Standby { unanswered: 0, stranger: None, ..standby };
+        }
+        self.hold_mut(at).state = State::Standby(standby);
+        if saying == Saying::Answer {
+            self.audit_answered(at, now);
+        }
+        if is_news {
+            self.needs_version += 1;
+            self.evaluate(at, false, now);
+        }
+    }
+
+    fn heard_while_holding(
+        &mut self,
+        at: Place,
+        tenure: Tenure,
+        peer: NodeId,
+        saying: Saying,
+        now: BoottimeNs,
+    ) -> Option<Message> {
+        let hold = &self.holds[&at];
+        let is_better = hold.predecessors(self.me).contains(&peer);
+        let is_leaving = self.peers.get(at.ifindex, peer) == Some(Liveness::AdminDown);
+        match saying {
+            Saying::Answer => match tenure.check {
+                Some(check) if check.peer == peer && (is_better || check.cause == CheckCause::Insists) => {
+                    if is_leaving || !self.rules.yields {
+                        return None;
+                    }
+                    return self.yield_after(at, check, now);
+                }
+                _ if is_better => {} // it was not asked now, or is on its way out
+                _ => self.defend_against_peer(at, now),
+            },
+            // Its sender has found two holders, and gives way.
+            Saying::ClaimToUs => self.defend_against_peer(at, now),
+            Saying::Announcement if is_leaving => {}
+            Saying::Announcement => self.claimed_by_peer(at, peer, now),
+        }
+        None
+    }
+
+    /// A peer announces what is held here.
+    pub(super) fn claimed_by_peer(&mut self, at: Place, peer: NodeId, now: BoottimeNs) {
+        let hold = &self.holds[&at];
+        if !hold.predecessors(self.me).contains(&peer) {
+            self.challenged(at, peer, now);
+        } else if !self.rules.yields {
+            // Without that rule a claim is no matter.
+        } else if self.rules.verifies_before_yielding {
+            self.check(at, peer, CheckCause::Claimed, now);
+        } else {
+            self.yield_to(at, Standby { holder: Some(peer), ..Standby::default() }, now);
+        }
+    }
+
+    /// A peer that does not rank better by this view claims the unit.
+    fn challenged(&mut self, at: Place, by: NodeId, now: BoottimeNs) {
+        let hold = self.hold_mut(at);
+        let is_candidate = hold.is_candidate(by);
+        let State::Holding(tenure) = &mut hold.state else { return };
+        let holder = Some(by);
+        match tenure.challenge {
+            _ if tenure.claimed_from == holder && !tenure.is_for_good => {
+                // The holder defends the unit against this node's claim.
+                let standby = match is_candidate {
+                    true => {
+                        Standby { holder, not_before: now + FAILBACK_AGAIN_AFTER_NS, ..Standby::default() }
+                    }
+                    false => Standby {
+                        holder,
+                        not_before: now + CLAIM_AGAIN_AFTER_NS,
+                        is_for_good: true,
+                        ..Standby::default()
+                    },
+                };
+                if self.rules.gives_way {
+                    self.yield_to(at, standby, now);
+                }
+            }
+            Some(challenge) if challenge.by == by => match challenge.defended_at {
+                Some(defended_at) if now >= defended_at + INSISTING_AFTER_NS => {
+                    self.check(at, by, CheckCause::Insists, now);
+                }
+                _ => {}
+            },
+            _ => {
+                tenure.challenge = Some(Challenge { by, defended_at: None });
+                self.arm(at, Slot::Wait, now + DEFEND_AFTER_NS, 0);
+            }
+        }
+    }
+
+    /// The peer that was asked answers: it holds the unit too, and goes on.
+    fn yield_after(&mut self, at: Place, check: Check, now: BoottimeNs) -> Option<Message> {
+        let Check { peer, cause, asked: _ } = check;
+        self.note_answer(at, peer, Saying::Answer);
+        // Having yielded to another view, this node does not come back before its own has changed.
+        let not_before = if cause == CheckCause::Insists { NEVER } else { 0 };
+        self.yield_to(at, Standby { holder: Some(peer), not_before, ..Standby::default() }, now);
+        (cause == CheckCause::CameUp).then_some(Message::Claim(peer))
+    }
+
+    fn yield_to(&mut self, at: Place, standby: Standby, now: BoottimeNs) {
+        if let Some(holder) = standby.holder {
+            self.changes.push((at, Change::Yielded(holder)));
+        }
+        self.stand_by(at, standby, false, now);
+    }
+
+    pub(super) fn defend_against_peer(&mut self, at: Place, now: BoottimeNs) {
+        self.defend(at, PEER_DEFEND_INTERVAL_NS, announcements::FIRST_STEP, now);
+    }
+
+    fn defend(&mut self, at: Place, interval_ns: u64, step: u8, now: BoottimeNs) {
+        let State::Holding(tenure) = &mut self.hold_mut(at).state else { return };
+        if tenure.defended_at.is_none_or(|defended_at| now >= defended_at + interval_ns) {
+            tenure.defended_at = Some(now);
+            self.arm(at, Slot::Announce, now, step);
+        }
+    }
+
+    fn heard_stranger(&mut self, at: Place, mac: Mac, saying: Saying, now: BoottimeNs) {
+        if !self.rules.respects_strangers {
+            return;
+        }
+        match self.holds[&at].state.clone() {
+            State::Asking { .. } => self.contest(at, mac, now),
+            State::Standby(standby) if saying == Saying::Answer => {
+                self.hold_mut(at).state = State::Standby(Standby { stranger: Some(mac), ..standby });
+            }
+            State::Standby(_) | State::Suppressed | State::Leaving => {}
+            State::Contested { stranger, unheard, .. } => self.heard_again(at, stranger, unheard, mac),
+            State::Holding(_) => {
+                self.changes.push((at, Change::Conflict(mac)));
+                self.defend(at, DEFEND_INTERVAL_NS, announcements::LAST_STEP, now);
+            }
+        }
+    }
+
+    /// Of several strangers that answer, one is named for as long as it does.
+    fn heard_again(&mut self, at: Place, stranger: Mac, unheard: u8, mac: Mac) {
+        let is_other = stranger != mac;
+        let (stranger, unheard) = match is_other {
+            true if unheard < ASKS => (stranger, unheard),
+            _ => (mac, 0),
+        };
+        let hold = self.hold_mut(at);
+        let before = hold.entry();
+        hold.state = State::Contested { stranger, unheard, silent: 0 };
+        if hold.entry() != before {
+            self.version += 1;
+            self.changes.push((at, Change::Contested(stranger)));
+        }
+    }
+
+    pub(super) fn hold_mut(&mut self, at: Place) -> &mut Hold {
+        self.holds.get_mut(&at).expect("a unit that is known")
+    }
+}
