@@ -6,7 +6,11 @@
 //! vips: [10.77.1.10, 10.77.1.20-10.77.1.29, 10.77.2.0/28]       # announced here
 //! suppress: [10.77.3.0/24]     # known VIPs of other nodes
 //! ```
+//!
+//! With `nodes: [{name: n1, address: 10.77.0.1}, ...]` the VIPs are the group's, each announced by one of the nodes, and
+//! `failback: immediate | after 30s | never` says when a node that comes back takes its VIPs.
 
+mod group;
 mod problem;
 mod vips;
 mod yaml;
@@ -17,9 +21,9 @@ pub use problem::{Problem, Problems};
 pub use vips::{Range, VipSet};
 use yaml::{Line, Node};
 
-use crate::model::Interface;
+use crate::{holding::Failback, model::Interface, roster::Node as Member};
 
-const KEYS: [&str; 4] = ["node", "interfaces", "vips", "suppress"];
+const KEYS: [&str; 6] = ["node", "interfaces", "nodes", "vips", "suppress", "failback"];
 /// The file is read whole; a larger one is a mistake.
 const MAX_BYTES: u64 = 4 << 20;
 /// IFNAMSIZ, without the closing zero.
@@ -32,10 +36,14 @@ pub struct Config {
     pub node: Option<String>,
     /// Interfaces to announce on, with their lines; `None`: that of the default route.
     pub interfaces: Option<Vec<(String, Line)>>,
-    /// VIPs that this node announces.
+    /// The nodes of the group, with their lines; `None`: this node alone.
+    pub nodes: Option<Vec<(Member, Line)>>,
+    /// VIPs that one of the nodes announces.
     pub vips: VipSet,
-    /// Known VIPs of other nodes.
+    /// Known VIPs of others.
     pub suppress: VipSet,
+    /// When a node that comes back takes its VIPs.
+    pub failback: Failback,
 }
 
 impl Config {
@@ -51,7 +59,9 @@ impl Config {
 
     fn from_map(map: Vec<(String, Line, Node)>, problems: &mut Problems) -> Self {
         let (mut config, mut names_vips) = (Self::default(), false);
+        let mut lines: BTreeMap<String, Line> = BTreeMap::new();
         for (key, line, node) in map {
+            lines.insert(key.clone(), line);
             match key.as_str() {
                 "node" => config.node = node_name(&node, line, problems),
                 "interfaces" => config.interfaces = Some(interfaces(&node, line, problems)),
@@ -61,9 +71,12 @@ impl Config {
                     let set = if key == "vips" { &mut config.vips } else { &mut config.suppress };
                     *set = VipSet::parse(&items, problems);
                 }
+                "nodes" => config.nodes = Some(group::nodes(&node, line, problems)),
+                "failback" => config.failback = group::failback(&node, line, problems),
                 unknown => unknown_key(unknown, line, problems),
             }
         }
+        config.check_group(&lines, problems);
         if !names_vips && problems.is_empty() {
             let remedy =
                 "write `vips: [...]` (`vips: []` on a node that announces none), or `suppress: [...]`";
@@ -71,6 +84,32 @@ impl Config {
         }
         vips::find_duplicates(&config.vips, &config.suppress, problems);
         config
+    }
+
+    /// What does not go together in a group.
+    fn check_group(&self, lines: &BTreeMap<String, Line>, problems: &mut Problems) {
+        match (&self.nodes, lines.get("suppress"), lines.get("failback")) {
+            (Some(_), Some(&line), _) => {
+                let what =
+                    "`suppress` beside `nodes`: each node suppresses what another one announces".to_owned();
+                problems.add(
+                    Some(line),
+                    what,
+                    "put the VIPs of the group into `vips`, and leave `suppress` out",
+                );
+            }
+            (None, _, Some(&line)) => {
+                let what = "`failback` without `nodes`: there is nobody to take VIPs from".to_owned();
+                problems.add(Some(line), what, "name the nodes of the group in `nodes`, or leave it out");
+            }
+            _ => {}
+        }
+        for (member, line) in self.nodes.iter().flatten() {
+            for &address in member.addresses.iter().filter(|&&address| self.vips.find(address).is_some()) {
+                let what = format!("{address} is the address of node {}, and a VIP", member.name);
+                problems.add(Some(*line), what, "take it off `vips`, a VIP belongs to no node");
+            }
+        }
     }
 
     /// Names of the interfaces to announce on; `None`: that of the default route.

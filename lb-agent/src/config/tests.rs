@@ -28,9 +28,88 @@ fn a_whole_file_is_read() {
 
 #[test]
 fn what_is_left_out_has_a_default() {
-    let expected =
-        Config { node: None, interfaces: None, vips: VipSet::default(), suppress: VipSet::default() };
-    assert_eq!(Config::parse("lb.yaml", "vips: []\n"), Ok(expected));
+    assert_eq!(Config::parse("lb.yaml", "vips: []\n"), Ok(Config::default()));
+    let expected = Config {
+        node: None,
+        interfaces: None,
+        nodes: None,
+        vips: VipSet::default(),
+        suppress: VipSet::default(),
+        failback: Failback::After(30_000_000_000),
+    };
+    assert_eq!(Config::default(), expected);
+}
+
+#[test]
+fn a_group_is_read() {
+    let text = "nodes:\n- {name: n1, address: 10.77.0.1}\n- name: n2\n  address: 10.77.0.2\nvips: [10.77.1.1]\n\
+                failback: after 5m\n";
+    let config = Config::parse("lb.yaml", text).unwrap();
+    let node = |name: &str, address: &str| Member {
+        name: name.to_owned(),
+        addresses: vec![address.parse().unwrap()],
+    };
+    assert_eq!(config.nodes, Some(vec![(node("n1", "10.77.0.1"), 2), (node("n2", "10.77.0.2"), 3)]));
+    assert_eq!(config.failback, Failback::After(300_000_000_000));
+}
+
+#[test]
+fn each_problem_of_a_group_names_file_line_and_remedy() {
+    let form = "write `{name: n1, address: 10.0.0.1}`";
+    let cases = [
+        ("vips: []\nnodes: n1\n", format!("lb.yaml:2: `nodes` is the text `n1`, not a list; {form}")),
+        (
+            "vips: []\nnodes: []\n",
+            "lb.yaml:2: `nodes` is empty; name this node at least, or leave the key out".to_owned(),
+        ),
+        ("vips: []\nnodes: [n1]\n", format!("lb.yaml:2: an item of `nodes` is the text `n1`; {form}")),
+        ("vips: []\nnodes:\n- name: n1\n", format!("lb.yaml:3: node n1 has no `address`; {form}")),
+        ("vips: []\nnodes:\n- address: 10.0.0.1\n", format!("lb.yaml:3: a node has no `name`; {form}")),
+        (
+            "vips: []\nnodes:\n- {name: n1, adress: 10.0.0.1}\n",
+            format!("lb.yaml:3: unknown key `adress` in an item of `nodes`; {form}"),
+        ),
+        (
+            "vips: []\nnodes:\n- {name: n1, address: 10.0.0}\n",
+            "lb.yaml:3: `10.0.0` is no address; give the node's own address on the segment, such as 10.0.0.1"
+                .to_owned(),
+        ),
+        (
+            "vips: []\nnodes:\n- {name: n1, address: 10.0.0.1}\n- {name: n1, address: 10.0.0.2}\n",
+            "lb.yaml:4: node n1 is there already, in line 3; name each node once".to_owned(),
+        ),
+        (
+            "vips: []\nnodes:\n- {name: n1, address: 10.0.0.1}\n- {name: n2, address: 10.0.0.1}\n",
+            "lb.yaml:4: address 10.0.0.1 is that of another node already, in line 3; give each node its own"
+                .to_owned(),
+        ),
+        (
+            "vips: [10.0.0.1]\nnodes:\n- {name: n1, address: 10.0.0.1}\n",
+            "lb.yaml:3: 10.0.0.1 is the address of node n1, and a VIP; take it off `vips`, a VIP belongs to no node"
+                .to_owned(),
+        ),
+        (
+            "vips: []\nnodes: [{name: n1, address: 10.0.0.1}]\nsuppress: []\n",
+            "lb.yaml:3: `suppress` beside `nodes`: each node suppresses what another one announces; put the VIPs of \
+             the group into `vips`, and leave `suppress` out"
+                .to_owned(),
+        ),
+        (
+            "vips: []\nfailback: never\n",
+            "lb.yaml:2: `failback` without `nodes`: there is nobody to take VIPs from; name the nodes of the group in \
+             `nodes`, or leave it out"
+                .to_owned(),
+        ),
+        (
+            "vips: []\nnodes: [{name: n1, address: 10.0.0.1}]\nfailback: soon\n",
+            "lb.yaml:3: `failback` is the text `soon`; write `immediate`, `never`, or `after` with a time: `after \
+             30s`, `after 5m`"
+                .to_owned(),
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(problems(text), expected, "{text:?}");
+    }
 }
 
 #[test]
@@ -44,7 +123,7 @@ fn each_problem_names_file_line_and_remedy() {
         ("vips: []\nvip: []\n", "lb.yaml:2: unknown key `vip`; write `vips`".to_owned()),
         (
             "vips: []\ncolour: red\n",
-            "lb.yaml:2: unknown key `colour`; known keys are node, interfaces, vips, suppress".to_owned(),
+            "lb.yaml:2: unknown key `colour`; known keys are node, interfaces, nodes, vips, suppress, failback".to_owned(),
         ),
         ("node: 12\nvips: []\n", "lb.yaml:1: `node` is the value `12`, not a name; put the name in quotes".to_owned()),
         (

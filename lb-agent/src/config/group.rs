@@ -1,0 +1,154 @@
+//! The group: `nodes`, and `failback`.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use super::{
+    problem::Problems,
+    unusable,
+    yaml::{Line, Node as Yaml},
+};
+use crate::{holding::Failback, roster::Node};
+
+/// A node of the group, with its line.
+pub(super) type Member = (Node, Line);
+
+const FORM: &str = "write `{name: n1, address: 10.0.0.1}`";
+
+pub(super) fn nodes(yaml: &Yaml, line: Line, problems: &mut Problems) -> Vec<Member> {
+    let Yaml::List(items) = yaml else {
+        problems.add(Some(line), format!("`nodes` is {}, not a list", yaml.kind()), FORM);
+        return Vec::new();
+    };
+    if items.is_empty() {
+        problems.add(
+            Some(line),
+            "`nodes` is empty".to_owned(),
+            "name this node at least, or leave the key out",
+        );
+    }
+    let nodes: Vec<Member> =
+        items.iter().filter_map(|(line, item)| Some((node(item, *line, problems)?, *line))).collect();
+    find_duplicates(&nodes, problems);
+    nodes
+}
+
+fn node(yaml: &Yaml, line: Line, problems: &mut Problems) -> Option<Node> {
+    let Yaml::Map(entries) = yaml else {
+        problems.add(Some(line), format!("an item of `nodes` is {}", yaml.kind()), FORM);
+        return None;
+    };
+    let (mut name, mut addresses) = (None, None);
+    for (key, line, value) in entries {
+        match (key.as_str(), value) {
+            ("name", Yaml::Text(text)) if !text.trim().is_empty() => name = Some(text.clone()),
+            ("name", other) => {
+                problems.add(
+                    Some(*line),
+                    format!("a node's `name` is {}", other.kind()),
+                    "put the name in quotes",
+                );
+                return None;
+            }
+            ("address", Yaml::Text(text)) => addresses = Some(vec![address(text, *line, problems)?]),
+            ("address", other) => {
+                problems.add(Some(*line), format!("a node's `address` is {}", other.kind()), FORM);
+                return None;
+            }
+            (unknown, _) => {
+                problems.add(Some(*line), format!("unknown key `{unknown}` in an item of `nodes`"), FORM);
+                return None;
+            }
+        }
+    }
+    match (name, addresses) {
+        (Some(name), Some(addresses)) => return Some(Node { name, addresses }),
+        (None, _) => problems.add(Some(line), "a node has no `name`".to_owned(), FORM),
+        (Some(name), None) => problems.add(Some(line), format!("node {name} has no `address`"), FORM),
+    }
+    None
+}
+
+fn address(text: &str, line: Line, problems: &mut Problems) -> Option<IpAddr> {
+    let remedy = "give the node's own address on the segment, such as 10.0.0.1";
+    let problem = match text.parse() {
+        Ok(address) => match unusable(address) {
+            None => return Some(address),
+            Some(why) => format!("`{text}` is no node's address: {why}"),
+        },
+        Err(_) => format!("`{text}` is no address"),
+    };
+    problems.add(Some(line), problem, remedy);
+    None
+}
+
+fn find_duplicates(nodes: &[Member], problems: &mut Problems) {
+    let (mut names, mut addresses) = (BTreeMap::new(), BTreeMap::new());
+    for (node, line) in nodes {
+        if let Some(first) = names.insert(&node.name, line) {
+            let what = format!("node {} is there already, in line {first}", node.name);
+            problems.add(Some(*line), what, "name each node once");
+        }
+        for address in &node.addresses {
+            if let Some(first) = addresses.insert(address, line) {
+                let what = format!("address {address} is that of another node already, in line {first}");
+                problems.add(Some(*line), what, "give each node its own");
+            }
+        }
+    }
+}
+
+pub(super) fn failback(yaml: &Yaml, line: Line, problems: &mut Problems) -> Failback {
+    let parsed = match yaml {
+        Yaml::Text(text) => parse_failback(text),
+        _ => None,
+    };
+    parsed.unwrap_or_else(|| {
+        let what = format!("`failback` is {}", yaml.kind());
+        problems.add(
+            Some(line),
+            what,
+            "write `immediate`, `never`, or `after` with a time: `after 30s`, `after 5m`",
+        );
+        Failback::default()
+    })
+}
+
+/// `immediate`, `never`, or `after` with a whole number of ms, s, m or h.
+fn parse_failback(text: &str) -> Option<Failback> {
+    match text.split_whitespace().collect::<Vec<_>>().as_slice() {
+        ["immediate"] => Some(Failback::Immediate),
+        ["never"] => Some(Failback::Never),
+        ["after", time] => duration_ns(time).map(Failback::After),
+        _ => None,
+    }
+}
+
+fn duration_ns(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let unit_ns: u64 = match unit {
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit_ns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failback_is_a_word_or_a_time() {
+        assert_eq!(parse_failback("immediate"), Some(Failback::Immediate));
+        assert_eq!(parse_failback("never"), Some(Failback::Never));
+        assert_eq!(parse_failback("after 30s"), Some(Failback::After(30_000_000_000)));
+        assert_eq!(parse_failback("after 250ms"), Some(Failback::After(250_000_000)));
+        for wrong in ["", "after", "after 30", "after s", "30s", "after 30s please", "after 99999999999999h"]
+        {
+            assert_eq!(parse_failback(wrong), None, "{wrong}");
+        }
+    }
+}
