@@ -3,6 +3,7 @@
 //! Invariant: only a full turn renews the lease, and a write that should have silenced a VIP and failed keeps it
 //! from being renewed.
 
+mod group;
 mod hooks;
 mod story;
 
@@ -12,30 +13,34 @@ use std::{
     net::IpAddr,
 };
 
+use group::Group;
 use hooks::Hooks;
-use ipnet::Ipv4Net;
-use lb_common::{
-    maps::{Iface, Role, VipEntry},
-    wire::ethernet::Mac,
-};
+use lb_common::maps::{self, Iface, Role, VipEntry};
 use tracing::{error, info, warn};
 
 use crate::{
     attach::{AttachError, Programs},
+    claims::Heard,
     clock,
     diff::{MapOp, diff},
-    holding::Holding,
+    holding::{Failback, Holding, Message, Rules},
     hook::HookChoice,
-    model::{BoottimeNs, Interface, MacText, Place},
+    model::{BoottimeNs, Interface, Place},
     pace::Pace,
     pins::{LockedPins, PinError},
+    roster::{Node, discriminator},
+    sbfd::{Liveness, SessionKey, Target},
     tables::{TableError, Tables},
     wire::{self, Sender},
-    wishes::{Vips, wishes},
+    wishes::wishes,
 };
 
 /// Between two comparisons of the kernel's map with what the agent has written.
 const RESYNC_INTERVAL_NS: u64 = 60_000_000_000;
+/// The kernel sends to a neighbour that does not answer for somewhat longer than this.
+const KEEP_INTERVAL_NS: u64 = 5_000_000_000;
+/// Between two renewals of the lease, less half a tick: a second is not missed by a hair.
+const RENEW_INTERVAL_NS: u64 = 900_000_000;
 
 /// What the operator has set on the command line.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +56,14 @@ pub struct Settings {
 pub struct Plan {
     /// Names of the interfaces to announce on; `None`: that of the default route.
     pub interfaces: Option<Vec<String>>,
-    /// The VIPs.
-    pub vips: Vips,
+    /// The nodes of the group; `None`: this node alone.
+    pub nodes: Option<Vec<Node>>,
+    /// VIPs that one of the nodes announces.
+    pub vips: Vec<IpAddr>,
+    /// Known VIPs of others.
+    pub suppress: Vec<IpAddr>,
+    /// When a node that comes back takes its VIPs.
+    pub failback: Failback,
 }
 
 /// What ends the agent.
@@ -84,12 +95,14 @@ pub struct Agent {
     tables: Tables,
     sender: Sender,
     plan: Plan,
-    all_vips: BTreeSet<IpAddr>,
+    group: Group,
     /// Every interface of the network namespace, by index.
     interfaces: Vec<Interface>,
     hooks: Hooks,
     holding: Holding,
     pace: Pace,
+    /// Messages that answer what was heard, to be sent with the next turn.
+    at_once: Vec<(Place, Message)>,
     /// What the kernel's map says.
     actual: BTreeMap<Place, VipEntry>,
     /// The version of `holding` that `actual` follows.
@@ -98,6 +111,15 @@ pub struct Agent {
     is_silence_owed: bool,
     is_drained: bool,
     is_view_new: bool,
+    /// The version of `holding` that the sessions follow; `None` when something else has changed.
+    probed_version: Option<u64>,
+    renewed_at: BoottimeNs,
+    /// When the kernel is next told to keep the addresses of lost peers.
+    keep_at: BoottimeNs,
+    /// Whether the last turn found a valid lease.
+    has_lease: bool,
+    /// What the kernel was last told of this agent.
+    state: maps::Agent,
     /// VIPs that were announced under a lease that has not ended when this agent began.
     adopted: BTreeSet<Place>,
     resync_at: BoottimeNs,
@@ -111,6 +133,7 @@ impl Agent {
     /// [`AgentError`], when maps cannot be read or a socket cannot be opened.
     pub fn new(
         settings: Settings,
+        node: &str,
         pins: LockedPins,
         programs: Programs,
         mut tables: Tables,
@@ -119,7 +142,8 @@ impl Agent {
         let sender = Sender::new().map_err(|source| AgentError::Socket { source })?;
         tables.add_self_test()?;
         let actual = tables.vips()?;
-        let has_lease = now < tables.valid_until()?;
+        let state = maps::Agent { discriminator: discriminator(node), ..tables.agent()? };
+        let has_lease = now < state.valid_until_ns;
         let is_announced = |entry: &VipEntry| entry.role() == Some(Role::Announce);
         let adopted: BTreeSet<Place> = actual
             .iter()
@@ -130,6 +154,7 @@ impl Agent {
             info!(vips = adopted.len(), "went on with the VIPs that the kernel answers for");
         }
         let hooks = Hooks::new(!pins.foreign_maps().is_empty());
+        let group = Group::new(node);
         Ok(Self {
             settings,
             pins,
@@ -137,16 +162,22 @@ impl Agent {
             tables,
             sender,
             plan: Plan::default(),
-            all_vips: BTreeSet::new(),
+            holding: Holding::new(group.me(), Rules::default()),
+            group,
             interfaces: Vec::new(),
             hooks,
-            holding: Holding::default(),
             pace: Pace::default(),
+            at_once: Vec::new(),
             actual,
             written_version: None,
             is_silence_owed: false,
             is_drained: false,
             is_view_new: true,
+            probed_version: None,
+            renewed_at: 0,
+            keep_at: 0,
+            has_lease,
+            state,
             adopted,
             resync_at: now + RESYNC_INTERVAL_NS,
             last_trouble: None,
@@ -161,9 +192,11 @@ impl Agent {
 
     /// Takes a new configuration.
     pub fn set_plan(&mut self, plan: Plan) {
-        self.all_vips = plan.vips.announce.iter().chain(&plan.vips.suppress).copied().collect();
-        self.is_view_new |= self.plan != plan;
-        self.plan = plan;
+        if self.plan != plan {
+            self.group.follow(&plan);
+            self.plan = plan;
+            self.is_view_new = true;
+        }
     }
 
     /// Takes a new view of the interfaces.
@@ -179,31 +212,58 @@ impl Agent {
     }
 
     /// Another station said that it has an address.
-    pub fn heard(&mut self, place: Place, station: Mac, now: BoottimeNs) {
-        let is_own = self.interfaces.iter().any(|interface| interface.mac == Some(station));
-        if !is_own {
-            self.holding.heard(place, station, now);
+    pub fn heard(&mut self, heard: &Heard, now: BoottimeNs) {
+        let Heard { at, station, saying } = *heard;
+        if self.interfaces.iter().any(|interface| interface.mac == Some(station)) {
+            return;
+        }
+        let Some(interface) = self.interfaces.iter().find(|interface| interface.index == at.ifindex) else {
+            return;
+        };
+        let from = self.group.station(interface, station, now);
+        self.at_once.extend(self.holding.heard(at, from, saying, now));
+    }
+
+    /// A peer is up or down.
+    pub fn judged(&mut self, key: SessionKey, liveness: Liveness, now: BoottimeNs) {
+        let Some(node) = self.group.judged(key, liveness) else { return };
+        let interface = self.interface_name(key.ifindex);
+        story::tell_peer(&self.group.node_name(node), &interface, liveness);
+        self.holding.liveness_changed(key.ifindex, node, Some(liveness), now);
+        self.probed_version = None;
+        let Some(interface) = self.interfaces.iter().find(|interface| interface.index == key.ifindex) else {
+            return;
+        };
+        match liveness {
+            Liveness::Up { .. } if self.group.mac(key.ifindex, node).is_none() => {
+                self.group.look_up(interface);
+            }
+            Liveness::Down => self.keep_at = now,
+            Liveness::Up { .. } | Liveness::AdminDown => {}
         }
     }
 
-    /// As [`Self::heard`], by way of the kernel side. On a VIP that is announced here it is an address conflict
-    /// (RFC 5227, 2.4).
-    pub fn claimed(&mut self, place: Place, station: Mac, now: BoottimeNs) {
-        if self.actual.get(&place).is_some_and(|entry| entry.role() == Some(Role::Announce)) {
-            warn!(
-                vip = %place.address,
-                interface = self.interface_name(place.ifindex),
-                station = %MacText(station),
-                "address conflict: another station claims a VIP that is announced here"
-            );
+    /// Whom to probe, if that has changed since the last call.
+    pub fn new_sessions(&mut self, now: BoottimeNs) -> Option<BTreeMap<SessionKey, Target>> {
+        let version = self.holding.needs_version();
+        if self.probed_version == Some(version) {
+            return None;
         }
-        self.heard(place, station, now);
+        self.probed_version = Some(version);
+        let usable = self.interfaces.iter().filter(|interface| self.hooks.is_usable(interface.index));
+        Some(self.group.sessions(usable, &mut self.holding, now))
     }
 
-    /// Whether answers of other stations matter now.
-    #[must_use]
-    pub fn is_listening(&self) -> bool {
-        self.holding.is_listening()
+    /// Has the kernel find the link-layer addresses of the peers; says whether all of them are known.
+    pub fn resolve_peers(&mut self) -> bool {
+        let mut are_known = true;
+        for interface in self.interfaces.iter().filter(|interface| interface.mac.is_some()) {
+            if !self.group.look_up(interface) {
+                are_known = false;
+                self.group.solicit(interface);
+            }
+        }
+        are_known
     }
 
     /// When the next turn is due, events apart.
@@ -220,23 +280,40 @@ impl Agent {
         if self.is_view_new {
             self.follow(now);
         }
-        let messages = match has_lease {
-            true => self.holding.due(now, self.pace.allowance(now)),
-            false => Vec::new(),
-        };
+        let mut messages = std::mem::take(&mut self.at_once);
+        if has_lease {
+            messages.extend(self.holding.due(now, self.pace.allowance(now)));
+        }
         match self.write() {
             Ok(()) => self.send(&messages, now),
             Err(error) => self.report(error.to_string()), // a frame not sent is one lost: the next one follows
         }
-        story::tell(self.holding.take_changes(), |ifindex| self.interface_name(ifindex));
+        let changes = self.holding.take_changes();
+        story::tell(&changes, |ifindex| self.interface_name(ifindex), |node| self.group.node_name(node));
+    }
+
+    /// Stamps the kernel's record of this agent: it thinks. Each second the lease is renewed as well.
+    pub fn tick(&mut self) {
+        let now = clock::boottime_ns();
+        if now >= self.renewed_at + RENEW_INTERVAL_NS {
+            self.renewed_at = now;
+            self.renewal_turn();
+        } else {
+            self.turn(now);
+            self.stamp();
+        }
+        if now >= self.keep_at {
+            self.keep_at = now + KEEP_INTERVAL_NS;
+            self.interfaces.iter().for_each(|interface| self.group.keep_lost_peers(interface));
+        }
     }
 
     /// The turn of each second: the programs are checked, and the lease is renewed if all is well.
-    pub fn tick(&mut self) {
+    fn renewal_turn(&mut self) {
         let now = clock::boottime_ns();
         if now >= self.resync_at {
             self.resync_at = now + RESYNC_INTERVAL_NS;
-            self.resync();
+            self.resync(now);
         }
         self.ensure_hooks(true);
         self.turn(now);
@@ -250,17 +327,20 @@ impl Agent {
 
     /// Whether there is a lease. One that has lapsed is a fresh start.
     fn check_lease(&mut self, now: BoottimeNs) -> bool {
-        let valid_until = match self.tables.valid_until() {
-            Ok(valid_until) => valid_until,
+        // A drain without this agent ends the lease from outside.
+        let valid_until = match self.tables.agent() {
+            Ok(agent) => agent.valid_until_ns,
             Err(error) => {
                 self.report(error.to_string());
                 return false;
             }
         };
-        if now < valid_until {
+        self.state.valid_until_ns = valid_until;
+        let had_lease = std::mem::replace(&mut self.has_lease, now < valid_until);
+        if self.has_lease {
             return true;
         }
-        if self.holding.is_holding() {
+        if had_lease {
             let late_ms = (now - valid_until) / 1_000_000;
             warn!(late_ms, "the lease has lapsed: every VIP is asked for before it is announced again");
             self.holding.start_afresh(now);
@@ -274,6 +354,7 @@ impl Agent {
         if is_drained != self.is_drained {
             self.is_drained = is_drained;
             self.is_view_new = true;
+            self.stamp();
             if is_drained {
                 info!("drained: no VIP is announced until `lb-agent undrain`");
             } else {
@@ -288,19 +369,26 @@ impl Agent {
         let usable = self.interfaces.iter().filter(|interface| self.hooks.is_usable(interface.index));
         let ifaces: BTreeMap<u32, Iface> =
             usable.clone().map(|interface| (interface.index, self.iface(interface))).collect();
-        let wishes = wishes(&self.plan.vips, usable, self.is_drained);
+        let peers: BTreeSet<Place> = usable
+            .clone()
+            .flat_map(|interface| {
+                let ifindex = interface.index;
+                self.group.peer_addresses(interface).map(move |address| Place { ifindex, address })
+            })
+            .collect();
+        let wishes = wishes(&self.group.view, self.group.me(), usable, self.is_drained);
         let adopted = std::mem::take(&mut self.adopted);
-        self.holding.follow(&wishes, |place| adopted.contains(place), now);
-        if let Err(error) = self.tables.set_ifaces(&ifaces) {
+        self.holding.follow(&wishes, self.group.view.failback, |place| adopted.contains(place), now);
+        self.probed_version = None;
+        self.resolve_peers();
+        let written = self.tables.set_ifaces(&ifaces).and_then(|()| self.tables.set_peers(&peers));
+        if let Err(error) = written {
             self.report(error.to_string());
         }
     }
 
     fn iface(&self, interface: &Interface) -> Iface {
-        let own = interface.addresses.iter().find_map(|&(address, prefix_len)| match address {
-            IpAddr::V4(own) if !self.all_vips.contains(&address) => Ipv4Net::new(own, prefix_len).ok(),
-            _ => None,
-        });
+        let own = self.group.own_ipv4(interface);
         Iface {
             ipv4: own.map_or([0; 4], |own| own.addr().octets()),
             ipv4_mask: own.map_or([0; 4], |own| own.netmask().octets()),
@@ -337,11 +425,17 @@ impl Agent {
     }
 
     /// Looks at what the kernel's map really says.
-    fn resync(&mut self) {
+    fn resync(&mut self, now: BoottimeNs) {
         match self.tables.vips() {
             Ok(actual) => {
                 if actual != self.actual {
                     warn!("the map of VIPs was changed by someone else: it is written anew");
+                    // What was missing may be held by another node by now.
+                    for place in
+                        self.actual.keys().filter(|place| actual.get(place) != self.actual.get(place))
+                    {
+                        self.holding.doubt(*place, now);
+                    }
                     self.actual = actual;
                     self.written_version = None;
                 }
@@ -350,12 +444,14 @@ impl Agent {
         }
     }
 
-    fn send(&mut self, messages: &[(Place, crate::holding::Message)], now: BoottimeNs) {
+    fn send(&mut self, messages: &[(Place, Message)], now: BoottimeNs) {
         self.pace.spend(messages.len(), now);
         for &(place, message) in messages {
             let Some(interface) = self.interface(place.ifindex) else { continue };
-            let is_vip = |address| self.all_vips.contains(&address);
-            let Some(frame) = wire::frame(message, place.address, interface, is_vip) else { continue };
+            let group = &self.group;
+            let mac = |node| group.mac(place.ifindex, node);
+            let is_vip = |address| group.is_vip(address);
+            let Some(frame) = wire::frame(message, place.address, interface, is_vip, mac) else { continue };
             // A frame that does not go out is one that got lost: asks and announcements are repeated anyway.
             if let Err(error) = self.sender.send(place.ifindex, &frame) {
                 tracing::debug!(vip = %place.address, interface = interface.name, %error, "frame not sent");
@@ -369,8 +465,21 @@ impl Agent {
             return Err("the lease is not renewed while the map says that VIPs are announced which are not"
                 .to_owned());
         }
-        let valid_until = clock::boottime_ns() + self.settings.lease_ttl_ns;
-        self.tables.set_valid_until(valid_until).map_err(|error| error.to_string())
+        self.state.valid_until_ns = clock::boottime_ns() + self.settings.lease_ttl_ns;
+        self.write_state().map_err(|error| error.to_string())
+    }
+
+    /// Tells the kernel that this agent thinks, without more time for the lease.
+    fn stamp(&mut self) {
+        if let Err(error) = self.write_state() {
+            self.report(error.to_string());
+        }
+    }
+
+    fn write_state(&mut self) -> Result<(), TableError> {
+        self.state.agent_seen_ns = clock::boottime_ns();
+        self.state.admin_down = u32::from(self.pins.is_drained());
+        self.tables.set_agent(self.state)
     }
 
     /// Attaches what is to be attached. VIPs of an interface that refuses are not announced there.
@@ -394,7 +503,7 @@ impl Agent {
     /// Whether a VIP is an address of this host, as under kube-proxy IPVS.
     fn has_local_vip(&self) -> bool {
         let mut local = self.interfaces.iter().flat_map(|interface| &interface.addresses);
-        local.any(|(address, _)| self.all_vips.contains(address))
+        local.any(|&(address, _)| self.group.is_vip(address))
     }
 
     /// Says what is wrong, once.

@@ -1,8 +1,14 @@
 //! The operator's commands beside the running agent.
 
-use std::{io::Write as _, path::Path};
+use std::{
+    io::Write as _,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
+use lb_common::maps::{Agent, Role};
 
 use crate::{
     attach::{self, Pin},
@@ -12,17 +18,41 @@ use crate::{
     tables::Tables,
 };
 
-/// Silences this node now: the mark first, so that the agent does not renew, then the end of the lease, which the
-/// kernel acts on with the next frame.
+/// How long the agent may take to hand its VIPs over, and a little more.
+const HAND_OVER: Duration = Duration::from_millis(1_500);
+
+/// Silences this node: the peers hear at once that it withdraws, and take over. With an agent running, what nobody
+/// takes is silent after a second; without one, everything is at once.
 ///
 /// # Errors
 /// When no agent has run on these pins.
 pub fn drain(pin_dir: &Path) -> anyhow::Result<()> {
     let pins = existing(pin_dir)?;
+    // The mark first, so that the agent does not undo what follows.
     let is_new = pins.mark_drained(true)?;
-    Tables::open(&pins.maps())?.set_valid_until(clock::boottime_ns())?;
+    let mut tables = Tables::open(&pins.maps())?;
+    tables.set_agent(Agent { admin_down: 1, ..tables.agent()? })?;
+    if pins.is_locked() && hands_over(&tables)? {
+        println!("{}", if is_new { "drained: this node answers for no VIP" } else { "drained already" });
+        return Ok(());
+    }
+    tables.set_agent(Agent { admin_down: 1, valid_until_ns: clock::boottime_ns(), ..tables.agent()? })?;
     println!("{}", if is_new { "drained: this node answers for no VIP" } else { "drained already" });
     Ok(())
+}
+
+/// Waits until the map announces nothing any more; says whether it came to that.
+fn hands_over(tables: &Tables) -> anyhow::Result<bool> {
+    let begun = Instant::now();
+    loop {
+        if !tables.vips()?.values().any(|entry| entry.role() == Some(Role::Announce)) {
+            return Ok(true);
+        }
+        if begun.elapsed() > HAND_OVER {
+            return Ok(false);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Ends a drain; the agent asks for its VIPs within a second.

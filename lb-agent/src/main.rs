@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
-use lb_agent::{agent::Settings, commands, hook::HookChoice, pins, run};
+use lb_agent::{agent::Settings, commands, hook::HookChoice, pins, run, sbfd::Timing};
 use tracing_subscriber::EnvFilter;
 
 /// Has the kernel answer ARP for the virtual IPs that this node holds.
@@ -35,6 +35,15 @@ enum Command {
         /// How long the kernel goes on answering without the agent, in seconds (3 to 3600)
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(3..=3600))]
         lease_ttl: u64,
+        /// Time between two S-BFD probes of a peer, in ms (5 to 10000)
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(5..=10_000))]
+        sbfd_interval: u64,
+        /// S-BFD probes in a row that may go without an answer before a peer counts as down (2 to 50)
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=50))]
+        sbfd_multiplier: u8,
+        /// Give the thread that probes peers real-time priority (needs CAP_SYS_NICE)
+        #[arg(long)]
+        sbfd_realtime: bool,
     },
     /// Silence this node now, until undrained
     Drain,
@@ -77,7 +86,7 @@ fn chain(error: &anyhow::Error) -> String {
 
 fn execute(Arguments { pin_dir, command }: Arguments) -> anyhow::Result<()> {
     match command {
-        Command::Run { config, hook, lease_ttl } => {
+        Command::Run { config, hook, lease_ttl, sbfd_interval, sbfd_multiplier, sbfd_realtime } => {
             let filter = EnvFilter::try_from_env("LB_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
             tracing_subscriber::fmt()
                 .with_env_filter(filter)
@@ -87,9 +96,11 @@ fn execute(Arguments { pin_dir, command }: Arguments) -> anyhow::Result<()> {
                 .init();
             let lease_ttl_ns = u64::try_from(Duration::from_secs(lease_ttl).as_nanos())?;
             let settings = Settings { hook, lease_ttl_ns };
+            let timing = Timing { interval_ns: sbfd_interval * 1_000_000, detect_mult: sbfd_multiplier };
             // One thread: the decision loop itself renews the lease, and nothing outlives it.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(run::run(run::Options { config, pin_dir, settings }))
+            let options = run::Options { config, pin_dir, timing, realtime: sbfd_realtime, settings };
+            runtime.block_on(run::run(options))
         }
         Command::Drain => commands::drain(&pin_dir),
         Command::Undrain => commands::undrain(&pin_dir),

@@ -1,7 +1,10 @@
-//! Interfaces and tc filters as the kernel tells them by rtnetlink, and the events that say when to ask again.
+//! Interfaces, neighbours and tc filters as the kernel tells them by rtnetlink, and the events that say when to ask again.
+
+mod neighbours;
 
 use std::{fmt::Debug, fs, io, os::fd::AsRawFd};
 
+pub use neighbours::{keep, neighbours, solicit};
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload,
     NetlinkSerializable,
@@ -130,9 +133,7 @@ fn program_id(attribute: &TcAttribute) -> Option<u32> {
 
 /// Sends a dump request and collects the answer.
 fn dump(request: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
+    let socket = connect()?;
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST | NLM_F_DUMP;
     socket.send(&bytes(NetlinkMessage::new(header, NetlinkPayload::from(request))), 0)?;
@@ -148,6 +149,13 @@ fn dump(request: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
             }
         }
     }
+}
+
+fn connect() -> io::Result<Socket> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    Ok(socket)
 }
 
 fn bytes<T: NetlinkSerializable + Debug>(mut message: NetlinkMessage<T>) -> Vec<u8> {

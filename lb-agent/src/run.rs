@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tracing::{error, info, warn};
 
@@ -22,14 +22,15 @@ use crate::{
     model::{BoottimeNs, Interface},
     netlink::{self, Monitor},
     pins::LockedPins,
+    sbfd::{Timing, probing::Probing},
     tables,
     watch::FileWatch,
-    wire::Listener,
-    wishes::Vips,
 };
 
-/// Between two renewals of the lease.
-const TICK: Duration = Duration::from_secs(1);
+/// Between two signs of life to the kernel.
+const TICK: Duration = Duration::from_millis(200);
+/// How long the first asks wait for the link-layer addresses of the peers.
+const RESOLVE_FOR: Duration = Duration::from_millis(100);
 
 /// What `run` is told on the command line.
 #[derive(Clone, Debug)]
@@ -38,6 +39,10 @@ pub struct Options {
     pub config: PathBuf,
     /// Where pins lie.
     pub pin_dir: PathBuf,
+    /// How peers are probed.
+    pub timing: Timing,
+    /// Whether the thread that probes gets real-time priority.
+    pub realtime: bool,
     /// The rest.
     pub settings: Settings,
 }
@@ -56,32 +61,46 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     pins.mark_stale(None)?;
     raise_memlock_limit();
     let (object, tables, events) = tables::load(&pins.maps())?;
-    let mut agent = Agent::new(options.settings, pins, Programs::new(object), tables, clock::boottime_ns())?;
+    let programs = Programs::new(object);
+    let mut agent = Agent::new(options.settings, &node, pins, programs, tables, clock::boottime_ns())?;
     info!(node, pin_dir = %options.pin_dir.display(), "agent started");
     agent.set_plan(plan(&config));
     file.config = config;
     file.tell_missing(&interfaces);
     agent.set_interfaces(interfaces);
-    serve(agent, file, Claims::new(events).context("watch the ring buffer of claims")?).await
+    resolve_peers(&mut agent).await;
+    let claims = Claims::new(events).context("watch the ring buffer of claims")?;
+    let probing =
+        Probing::start(options.timing, options.realtime).context("start the thread that probes peers")?;
+    serve(agent, file, claims, probing).await
 }
 
-async fn serve(mut agent: Agent, mut file: ConfigFile, mut claims: Claims) -> anyhow::Result<()> {
+/// Peers are known by their link-layer addresses: an answer of theirs must not be taken for a stranger's.
+async fn resolve_peers(agent: &mut Agent) {
+    let begun = Instant::now();
+    while !agent.resolve_peers() && begun.elapsed() < RESOLVE_FOR {
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn serve(
+    mut agent: Agent,
+    mut file: ConfigFile,
+    mut claims: Claims,
+    mut probing: Probing,
+) -> anyhow::Result<()> {
     let monitor = Monitor::new()?;
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut listener = None;
     loop {
-        match (agent.is_listening(), &listener) {
-            (true, None) => listener = Some(Listener::new().context("open a socket to hear answers")?),
-            (false, Some(_)) => listener = None,
-            _ => {}
-        }
+        let mut is_tick = false;
+        let mut verdict = None;
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = tick.tick() => { agent.tick(); continue }
+            _ = tick.tick() => is_tick = true,
             changed = monitor.changed() => {
                 changed?;
                 agent.set_interfaces(netlink::interfaces()?);
@@ -91,33 +110,26 @@ async fn serve(mut agent: Agent, mut file: ConfigFile, mut claims: Claims) -> an
                 changed.context("watch the configuration file")?;
                 reload(&mut agent, &mut file);
             }
-            waited = claims.wait() => {
-                waited.context("wait for claims")?;
-                let now = clock::boottime_ns();
-                for (place, station) in claims.take() {
-                    agent.claimed(place, station, now);
-                }
-            }
-            waited = answers(listener.as_ref()) => {
-                waited.context("wait for answers")?;
-                let now = clock::boottime_ns();
-                for (place, station) in listener.iter().flat_map(Listener::heard) {
-                    agent.heard(place, station, now);
-                }
-            }
+            waited = claims.wait() => waited.context("wait for claims")?,
+            changed = probing.changed() => verdict = Some(changed.context("the thread that probes peers has ended")?),
             () = until(agent.next_due()) => {}
         }
-        agent.turn(clock::boottime_ns());
+        // Whatever the reason to wake up: what has been heard comes before what is decided.
+        let now = clock::boottime_ns();
+        claims.take().iter().for_each(|heard| agent.heard(heard, now));
+        let verdicts = verdict.into_iter().chain(std::iter::from_fn(|| probing.try_changed()));
+        verdicts.for_each(|(key, liveness)| agent.judged(key, liveness, now));
+        if is_tick {
+            agent.tick()
+        } else {
+            agent.turn(now)
+        }
+        if let Some(sessions) = agent.new_sessions(clock::boottime_ns()) {
+            probing.set_sessions(sessions);
+        }
     }
     info!("agent stopped: the kernel answers on until the lease ends");
     Ok(())
-}
-
-async fn answers(listener: Option<&Listener>) -> std::io::Result<()> {
-    match listener {
-        Some(listener) => listener.wait().await,
-        None => future::pending().await,
-    }
 }
 
 /// Sleeps until a time of CLOCK_BOOTTIME. Tokio's clock stands still while the machine sleeps; the tick, which is
@@ -234,12 +246,13 @@ fn node_name(config: &Config) -> anyhow::Result<String> {
 }
 
 fn plan(config: &Config) -> Plan {
+    let nodes = config.nodes.as_ref();
     Plan {
         interfaces: config.interface_names(),
-        vips: Vips {
-            announce: config.vips.addresses().collect(),
-            suppress: config.suppress.addresses().collect(),
-        },
+        nodes: nodes.map(|nodes| nodes.iter().map(|(node, _)| node.clone()).collect()),
+        vips: config.vips.addresses().collect(),
+        suppress: config.suppress.addresses().collect(),
+        failback: config.failback,
     }
 }
 

@@ -1,50 +1,94 @@
-//! Changes of holding, told so that an operator can follow them.
+//! Changes of holding and of the peers, told so that an operator can follow them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tracing::{info, warn};
 
 use crate::{
-    holding::Change,
+    election::NodeId,
+    holding::{Cause, Change},
     model::{MacText, Place},
+    sbfd::Liveness,
 };
 
 /// More changes of a kind than this in one turn are told as one.
 const ONE_BY_ONE: usize = 8;
 
 /// Logs the changes of one turn.
-pub fn tell(changes: Vec<(Place, Change)>, interface_name: impl Fn(u32) -> String) {
-    let mut by_kind: BTreeMap<(u32, &'static str), Vec<(Place, Change)>> = BTreeMap::new();
-    for (place, change) in changes {
-        by_kind.entry((place.ifindex, text(change))).or_default().push((place, change));
+pub fn tell(
+    changes: &[(Place, Change)],
+    interface_name: impl Fn(u32) -> String,
+    node_name: impl Fn(NodeId) -> Arc<str>,
+) {
+    let mut by_kind: BTreeMap<(u32, bool, String), Vec<Place>> = BTreeMap::new();
+    for &(place, change) in changes {
+        let (is_trouble, text) = text(change, &node_name);
+        by_kind.entry((place.ifindex, is_trouble, text)).or_default().push(place);
     }
-    for ((ifindex, text), changes) in by_kind {
+    for ((ifindex, is_trouble, text), places) in by_kind {
         let interface = interface_name(ifindex);
-        match changes.as_slice() {
-            [] => {}
-            few if few.len() <= ONE_BY_ONE => few.iter().for_each(|change| tell_one(change, &interface)),
-            [(first, _), .., (last, _)] => info!(
-                vips = changes.len(), interface, first = %first.address, last = %last.address, "VIPs {text}"
-            ),
-            [_] => {}
+        match places.as_slice() {
+            [first, .., last] if places.len() > ONE_BY_ONE => {
+                let (vips, first, last) = (places.len(), first.address, last.address);
+                match is_trouble {
+                    true => warn!(vips, interface, %first, %last, "VIPs {text}"),
+                    false => info!(vips, interface, %first, %last, "VIPs {text}"),
+                }
+            }
+            few => few.iter().for_each(|place| match is_trouble {
+                true => warn!(vip = %place.address, interface, "VIP {text}"),
+                false => info!(vip = %place.address, interface, "VIP {text}"),
+            }),
         }
     }
 }
 
-fn tell_one(&(place, change): &(Place, Change), interface: &str) {
-    let vip = place.address;
+/// What happened, and whether somebody should look after it.
+fn text(change: Change, node_name: impl Fn(NodeId) -> Arc<str>) -> (bool, String) {
     match change {
-        Change::Taken | Change::Released => info!(%vip, interface, "VIP {}", text(change)),
+        Change::Taken(cause) => {
+            let (is_trouble, why) = match cause {
+                Cause::Unanswered => (false, "nobody else answered for it".to_owned()),
+                Cause::Unasked => {
+                    (false, "nobody is to be asked outside of the interface's prefixes".to_owned())
+                }
+                Cause::PeersGone => (false, "the nodes before this one are gone".to_owned()),
+                Cause::Silent(peer) => (true, format!("{} is up but did not answer for it", node_name(peer))),
+                Cause::Failback(peer) => (false, format!("back from {}", node_name(peer))),
+                Cause::Moved(peer) => (false, format!("{} is to announce it no more", node_name(peer))),
+            };
+            (is_trouble, format!("announced here: {why}"))
+        }
+        Change::Released => (false, "no longer announced here".to_owned()),
+        Change::Yielded(peer) => {
+            (false, format!("no longer announced here: {} announces it", node_name(peer)))
+        }
         Change::Contested(station) => {
-            warn!(%vip, interface, station = %MacText(station), "VIP {}", text(change));
+            (true, format!("left to another station, which answers for it: {}", MacText(station)))
+        }
+        Change::Conflict(station) => {
+            (true, format!("address conflict: {} claims it, and it is announced here", MacText(station)))
+        }
+        Change::SplitSegment(one, other) => {
+            let (one, other) = (node_name(one), node_name(other));
+            (true, format!("answered by {one} and by {other}: do they hear each other?"))
         }
     }
 }
 
-const fn text(change: Change) -> &'static str {
-    match change {
-        Change::Taken => "announced here",
-        Change::Released => "no longer announced here",
-        Change::Contested(_) => "left to another station, which answers for it",
+/// Logs how a peer is.
+pub fn tell_peer(node: &str, interface: &str, liveness: Liveness) {
+    match liveness {
+        Liveness::Up { is_agent_seen: true } => info!(node, interface, "node is up"),
+        Liveness::Up { is_agent_seen: false } => {
+            info!(
+                node,
+                interface, "node is up, its agent is not: it keeps what it holds and takes nothing more"
+            );
+        }
+        Liveness::Down => warn!(node, interface, "node is down: it does not answer any more"),
+        Liveness::AdminDown => {
+            info!(node, interface, "node has withdrawn: it is drained, or its agent is gone")
+        }
     }
 }

@@ -1,0 +1,153 @@
+//! The other nodes of the group: which of them are probed where, and whose frames are theirs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use lb_common::wire::ethernet::Mac;
+
+use crate::{
+    choose::{Need, choose},
+    election::NodeId,
+    model::Interface,
+    roster::{Node, Roster, discriminator},
+    sbfd::{Liveness, SessionKey, Target},
+};
+
+/// A peer, as far as probing goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Peer {
+    addresses: Vec<IpAddr>,
+    discriminator: u32,
+}
+
+/// The peers by number.
+#[derive(Debug, Default)]
+pub struct Peers {
+    peers: BTreeMap<NodeId, Peer>,
+    own_addresses: Vec<IpAddr>,
+    /// Whose address it is.
+    nodes: BTreeMap<IpAddr, NodeId>,
+    macs: BTreeMap<(u32, Mac), NodeId>,
+    /// By interface: the peers that are probed, and how they are.
+    probed: BTreeMap<u32, BTreeMap<NodeId, Option<Liveness>>>,
+}
+
+impl Peers {
+    /// Follows the configuration: `nodes` are all of the group, `me` among them or not.
+    pub fn follow(&mut self, nodes: &[Node], me: &str, roster: &mut Roster) {
+        self.peers.clear();
+        self.nodes.clear();
+        self.own_addresses.clear();
+        for node in nodes {
+            if node.name == me {
+                self.own_addresses.clone_from(&node.addresses);
+                continue;
+            }
+            let Some(number) = roster.number(&node.name) else { continue };
+            self.nodes.extend(node.addresses.iter().map(|&address| (address, number)));
+            let peer = Peer { addresses: node.addresses.clone(), discriminator: discriminator(&node.name) };
+            self.peers.insert(number, peer);
+        }
+        let peers = &self.peers;
+        self.macs.retain(|_, node| peers.contains_key(node));
+    }
+
+    /// The address that this node's peers know it by on an interface.
+    #[must_use]
+    pub fn own_address(&self, interface: &Interface, is_vip: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+        let mut own = interface.addresses.iter().map(|&(address, _)| address);
+        own.clone()
+            .find(|address| self.own_addresses.contains(address))
+            .or_else(|| own.find(|&address| address.is_ipv4() && !is_vip(address)))
+    }
+
+    /// The peers' addresses on an interface.
+    pub fn addresses_on<'a>(&'a self, interface: &'a Interface) -> impl Iterator<Item = IpAddr> + 'a {
+        self.nodes.keys().copied().filter(|&address| interface.covers(address))
+    }
+
+    /// Peers on an interface whose link-layer address is not known.
+    pub fn unresolved_on<'a>(&'a self, interface: &'a Interface) -> impl Iterator<Item = IpAddr> + 'a {
+        let is_known = |node: &NodeId| {
+            self.macs.iter().any(|(&(ifindex, _), known)| ifindex == interface.index && known == node)
+        };
+        self.addresses_on(interface).filter(move |address| !is_known(&self.nodes[address]))
+    }
+
+    /// Takes note of neighbours as the kernel has resolved them.
+    pub fn resolved(&mut self, ifindex: u32, neighbours: impl IntoIterator<Item = (IpAddr, Mac)>) {
+        for (address, mac) in neighbours {
+            if let Some(&node) = self.nodes.get(&address) {
+                // One address for each node: the one it had before may be another's by now.
+                self.macs.retain(|&(on, known), of| on != ifindex || *of != node || known == mac);
+                self.macs.insert((ifindex, mac), node);
+            }
+        }
+    }
+
+    /// Whose link-layer address it is, if a peer's.
+    #[must_use]
+    pub fn by_mac(&self, ifindex: u32, mac: Mac) -> Option<NodeId> {
+        self.macs.get(&(ifindex, mac)).copied()
+    }
+
+    /// The link-layer address of a peer.
+    #[must_use]
+    pub fn mac(&self, ifindex: u32, node: NodeId) -> Option<Mac> {
+        self.macs.iter().find(|&(&(on, _), &of)| on == ifindex && of == node).map(|(&(_, mac), _)| mac)
+    }
+
+    /// Peers that are probed on an interface and are down, with their last known link-layer addresses.
+    pub fn down_on(&self, ifindex: u32) -> impl Iterator<Item = (IpAddr, Mac)> + '_ {
+        self.nodes.iter().filter_map(move |(&address, &node)| {
+            let liveness = *self.probed.get(&ifindex)?.get(&node)?;
+            let mac = self.mac(ifindex, node)?;
+            (liveness == Some(Liveness::Down)).then_some((address, mac))
+        })
+    }
+
+    /// A verdict about a session. Says whose it is; `None` for one that is no longer wanted.
+    pub fn judged(&mut self, key: SessionKey, liveness: Liveness) -> Option<NodeId> {
+        let node = *self.nodes.get(&key.peer)?;
+        *self.probed.get_mut(&key.ifindex)?.get_mut(&node)? = Some(liveness);
+        Some(node)
+    }
+
+    /// Whom to probe on an interface, given what the units need; and the peers that are no longer probed there.
+    pub fn sessions<'a>(
+        &mut self,
+        interface: &Interface,
+        local: IpAddr,
+        needs: impl Iterator<Item = Need<'a>>,
+    ) -> (BTreeMap<SessionKey, Target>, Vec<NodeId>) {
+        let probed = self.probed.entry(interface.index).or_default();
+        let before: BTreeSet<NodeId> = probed.keys().copied().collect();
+        let needs: Vec<Need<'a>> = needs.collect();
+        let chosen = choose(&needs, |node| *probed.get(&node)?, &before);
+        let mut sessions = BTreeMap::new();
+        let mut now = BTreeMap::new();
+        for node in chosen {
+            let Some(Peer { addresses, discriminator }) = self.peers.get(&node) else { continue };
+            let Some(&peer) = addresses
+                .iter()
+                .find(|&&address| interface.covers(address) && address.is_ipv4() == local.is_ipv4())
+            else {
+                continue;
+            };
+            let key = SessionKey { ifindex: interface.index, peer };
+            sessions.insert(key, Target { local, your_discriminator: *discriminator });
+            now.insert(node, probed.get(&node).copied().flatten());
+        }
+        let dropped = before.into_iter().filter(|node| !now.contains_key(node)).collect();
+        *probed = now;
+        (sessions, dropped)
+    }
+
+    /// How the peers that are probed are, by interface.
+    #[must_use]
+    pub fn probed(&self) -> &BTreeMap<u32, BTreeMap<NodeId, Option<Liveness>>> {
+        &self.probed
+    }
+}
