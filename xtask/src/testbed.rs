@@ -5,6 +5,8 @@
 //! is interrupted.
 
 mod agent;
+mod faults;
+mod group;
 mod netns;
 mod packet;
 mod pass;
@@ -13,6 +15,8 @@ mod segment;
 pub mod witness;
 
 pub use agent::{Agent, AgentOptions, agent_binary, set_agent_binary};
+pub use faults::between;
+pub use group::{Group, Hosts};
 pub use netns::Netns;
 pub use packet::PacketSocket;
 pub use prober::{Prober, Report};

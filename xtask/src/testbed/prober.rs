@@ -36,6 +36,8 @@ pub struct Report {
     pub last_answer: Option<Duration>,
     /// Answers by station.
     pub answers: BTreeMap<Mac, u64>,
+    /// Each answer, from the first request on.
+    pub timeline: Vec<(Duration, Mac)>,
 }
 
 /// A prober at work.
@@ -79,12 +81,22 @@ struct Probing {
     answered_by: Vec<Vec<Mac>>,
     last_answer: Option<Instant>,
     longest_silence: Duration,
+    timeline: Vec<(Duration, Mac)>,
 }
 
 impl Probing {
     fn new(socket: PacketSocket, mac: Mac, vip: Ipv4Addr) -> Self {
         let (begun, answered_by) = (Instant::now(), Vec::new());
-        Self { socket, mac, vip, begun, answered_by, last_answer: None, longest_silence: Duration::ZERO }
+        Self {
+            socket,
+            mac,
+            vip,
+            begun,
+            answered_by,
+            last_answer: None,
+            longest_silence: Duration::ZERO,
+            timeline: Vec::new(),
+        }
     }
 
     fn run(mut self, interval: Duration, stop: &AtomicBool) -> anyhow::Result<Report> {
@@ -131,6 +143,7 @@ impl Probing {
             self.answered_by[place].push(frame.sha);
         }
         let now = Instant::now();
+        self.timeline.push((now - self.begun, frame.sha));
         self.note_silence(now);
         self.last_answer = Some(now);
     }
@@ -152,6 +165,7 @@ impl Probing {
             longest_silence,
             last_answer: self.last_answer.map(|at| at - self.begun),
             answers,
+            timeline: self.timeline,
         }
     }
 }

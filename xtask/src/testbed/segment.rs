@@ -59,6 +59,11 @@ impl Segment {
         Ok(Self { switch, next_host: 1 })
     }
 
+    /// The namespace of the switch.
+    pub(super) fn switch(&self) -> &Netns {
+        &self.switch
+    }
+
     /// Plugs in a host.
     ///
     /// # Errors
@@ -131,6 +136,11 @@ impl Segment {
 }
 
 impl Host {
+    /// The name of its port on the switch.
+    pub(super) fn port(&self) -> &str {
+        &self.port
+    }
+
     /// Puts addresses on the loopback, as kube-proxy in IPVS mode puts the VIPs on every node.
     ///
     /// # Errors
