@@ -1,6 +1,8 @@
-//! `cargo xtask demo`: three nodes, a switch and a client on this machine, and what the client sees.
+//! `cargo xtask demo`: a group of three nodes, a switch and a client on this machine, and what the client sees.
 
+mod faults;
 mod scenes;
+mod timeline;
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -10,17 +12,24 @@ use serde::Serialize;
 use crate::{
     build,
     debian::{Needed, ensure_installed, needed},
-    testbed::{self, Agent, AgentOptions, Host, Segment, mac_text},
+    exec::workspace,
+    testbed::{self, AgentOptions, Group, Hosts, mac_text},
 };
 
 /// What the demo needs besides the agent.
-const TOOLS: [Needed; 3] =
-    [needed("ip", "iproute2"), needed("arping", "iputils-arping"), needed("ping", "iputils-ping")];
+const TOOLS: [Needed; 5] = [
+    needed("ip", "iproute2"),
+    needed("arping", "iputils-arping"),
+    needed("bpftool", "bpftool"),
+    needed("nft", "nftables"),
+    needed("ping", "iputils-ping"),
+];
 
 /// Short, so that its end can be waited for.
-const LEASE_TTL: u64 = 5;
+const LEASE_TTL: u64 = 3;
+/// Short, so that each scene begins with the first in rank.
+const FAILBACK: &str = "after 2s";
 
-/// One VIP for each node.
 const VIPS: [Ipv4Addr; 3] =
     [Ipv4Addr::new(10, 77, 1, 10), Ipv4Addr::new(10, 77, 1, 11), Ipv4Addr::new(10, 77, 1, 12)];
 
@@ -37,12 +46,38 @@ pub struct Scene {
     pub ok: bool,
 }
 
-/// Nodes, client and agents.
-struct Stage<'a> {
-    nodes: &'a [Host],
-    client: &'a Host,
-    agents: Vec<Agent<'a>>,
+/// What the client saw of a fault.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fault {
+    /// What was done to the holder.
+    pub what: String,
+    /// Longest time without an answer, in ms.
+    pub silence_ms: u128,
+    /// Who answered first.
+    pub before: String,
+    /// Who answered last.
+    pub after: String,
+    /// Requests that two nodes answered.
+    pub double_answers: u64,
+    /// Whether all that is as it should be.
+    pub ok: bool,
+    /// Who answered when: time in ms, and the node's name.
+    #[serde(skip)]
+    timeline: timeline::Lane,
+}
+
+/// Everything that the demo has to show.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Summary {
     scenes: Vec<Scene>,
+    faults: Vec<Fault>,
+}
+
+/// Hosts, agents, and what has been seen so far.
+struct Stage<'a> {
+    hosts: &'a Hosts,
+    group: Option<Group<'a>>,
+    summary: Summary,
     is_quiet: bool,
 }
 
@@ -54,38 +89,35 @@ pub fn run(json: bool) -> anyhow::Result<()> {
     testbed::require_root("demo")?;
     ensure_installed(&TOOLS)?;
     build::agent()?;
-    let mut segment = Segment::new()?;
-    let nodes =
-        ["n1", "n2", "n3"].map(|name| segment.host(name)).into_iter().collect::<anyhow::Result<Vec<_>>>()?;
-    let client = segment.host("client")?;
-    let mut stage =
-        Stage { nodes: &nodes, client: &client, agents: Vec::new(), scenes: Vec::new(), is_quiet: json };
+    let hosts = Hosts::new(3)?;
+    let mut stage = Stage { hosts: &hosts, group: None, summary: Summary::default(), is_quiet: json };
     stage.introduce();
     stage.play()?;
-    let scenes = std::mem::take(&mut stage.scenes);
+    stage.play_faults()?;
+    let summary = std::mem::take(&mut stage.summary);
     drop(stage);
+    let picture = workspace().join("target/demo/timeline.svg");
+    timeline::write(&picture, &summary.faults)?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&scenes)?);
+        println!("{}", serde_json::to_string_pretty(&summary)?);
     } else {
-        print_summary(&scenes);
+        print_summary(&summary);
+        println!("\nWho answered when, as a picture: {}", picture.display());
     }
-    let failed = scenes.iter().filter(|scene| !scene.ok).count();
-    anyhow::ensure!(failed == 0, "{failed} of {} scenes did not show what they should", scenes.len());
+    let scenes = summary.scenes.iter().map(|scene| scene.ok);
+    let all: Vec<bool> = scenes.chain(summary.faults.iter().map(|fault| fault.ok)).collect();
+    let failed = all.iter().filter(|ok| !**ok).count();
+    anyhow::ensure!(failed == 0, "{failed} of {} scenes did not show what they should", all.len());
     Ok(())
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
     fn introduce(&self) {
-        self.say("Three nodes and a client on one segment, each a network namespace:");
-        for (node, vip) in self.nodes.iter().zip(VIPS) {
-            self.say(&format!(
-                "  {}  {}  {}  is to announce {vip}",
-                node.name,
-                node.address,
-                mac_text(node.mac)
-            ));
+        self.say("A group of three nodes and a client on one segment, each a network namespace:");
+        for node in self.hosts.nodes.iter().chain([&self.hosts.client]) {
+            self.say(&format!("  {:<7} {}  {}", node.name, node.address, mac_text(node.mac)));
         }
-        self.say(&format!("  {}  {}", self.client.name, self.client.address));
+        self.say("Three VIPs, each to be announced by one of the nodes.");
     }
 
     fn say(&self, text: &str) {
@@ -97,25 +129,24 @@ impl Stage<'_> {
     fn show(&mut self, what: &str, expected: impl Into<String>, seen: impl Into<String>, ok: bool) {
         let scene = Scene { what: what.to_owned(), expected: expected.into(), seen: seen.into(), ok };
         self.say(&format!("\n{}\n  expected  {}\n  seen      {}", scene.what, scene.expected, scene.seen));
-        self.scenes.push(scene);
+        self.summary.scenes.push(scene);
+    }
+
+    fn group(&mut self) -> anyhow::Result<&mut Group<'a>> {
+        self.group.as_mut().context("no agents yet")
     }
 
     fn node_of(&self, mac: &str) -> String {
-        let node = self.nodes.iter().find(|node| mac_text(node.mac) == mac);
+        let node = self.hosts.nodes.iter().find(|node| mac_text(node.mac) == mac);
         node.map_or_else(|| mac.to_owned(), |node| node.name.clone())
     }
 
     /// The nodes that the client hears, by one broadcast request.
     fn answerers(&self, vip: Ipv4Addr) -> anyhow::Result<Vec<String>> {
-        let arping = testbed::witness::arping(self.client, &vip.to_string(), 1)?;
+        let arping = testbed::witness::arping(&self.hosts.client, &vip.to_string(), 1)?;
         let mut names: Vec<String> = arping.answers.iter().map(|mac| self.node_of(mac)).collect();
         names.sort();
         Ok(names)
-    }
-
-    /// Answers for a VIP by a node's kernel, from its map.
-    fn answers_in_kernel(&self, node: usize, vip: Ipv4Addr) -> anyhow::Result<u64> {
-        self.agents[node].vip(&vip.to_string())?["answers"].as_u64().context("no counter")
     }
 }
 
@@ -123,21 +154,27 @@ fn options() -> AgentOptions {
     AgentOptions { lease_ttl: LEASE_TTL, ..AgentOptions::default() }
 }
 
-/// The node announces its own VIP, and knows the others.
-fn config(node: usize) -> String {
-    let others: Vec<String> =
-        VIPS.iter().enumerate().filter(|&(of, _)| of != node).map(|(_, vip)| vip.to_string()).collect();
-    format!("vips: [{}]\nsuppress: [{}]", VIPS[node], others.join(", "))
-}
-
 fn ms(duration: Duration) -> String {
     format!("{} ms", duration.as_millis())
 }
 
-fn print_summary(scenes: &[Scene]) {
+fn print_summary(Summary { scenes, faults }: &Summary) {
+    let verdict = |ok: bool| if ok { "ok  " } else { "FAIL" };
     let width = scenes.iter().map(|scene| scene.what.chars().count()).max().unwrap_or(0);
     println!("\nSummary");
     for Scene { what, expected: _, seen, ok } in scenes {
-        println!("  {}  {what:<width$}  {seen}", if *ok { "ok  " } else { "FAIL" });
+        println!("  {}  {what:<width$}  {seen}", verdict(*ok));
+    }
+    let width = faults.iter().map(|fault| fault.what.chars().count()).max().unwrap_or(0);
+    println!(
+        "\n        {:<width$}  {:>10}  {:<6}  {:<6}  DOUBLE ANSWERS",
+        "FAULT", "SILENCE", "BEFORE", "AFTER"
+    );
+    for Fault { what, silence_ms, before, after, double_answers, ok, timeline: _ } in faults {
+        let silence = format!("{silence_ms} ms");
+        println!(
+            "  {}  {what:<width$}  {silence:>10}  {before:<6}  {after:<6}  {double_answers}",
+            verdict(*ok)
+        );
     }
 }
