@@ -108,6 +108,10 @@ fn parted<'a>(group: &'a Group<'_>, holder: usize) -> Vec<(&'a Host, &'a Host)> 
 
 impl Stage<'_> {
     pub(super) fn play_faults(&mut self) -> anyhow::Result<()> {
+        // A node without the VIP among its addresses: its kernel's own ARP does not stand in for a missing entry.
+        for node in &self.hosts.nodes {
+            node.remove_from_loopback(VIPS[0])?;
+        }
         let first = self.group()?.wait_holder(VIPS[0])?;
         for act in &ACTS {
             let group = self.group()?;

@@ -17,7 +17,7 @@ pub(super) struct Lane {
     pub len: Duration,
 }
 
-const LEFT: f64 = 190.0;
+const LEFT: f64 = 220.0;
 const WIDTH: f64 = 900.0;
 const LANE: f64 = 64.0;
 const ROW: f64 = 12.0;

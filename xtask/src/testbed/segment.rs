@@ -148,6 +148,14 @@ impl Host {
     pub fn add_to_loopback(&self, addresses: &[Ipv4Addr]) -> anyhow::Result<()> {
         addresses.iter().try_for_each(|address| self.netns.ip(&format!("address add {address}/32 dev lo")))
     }
+
+    /// Takes an address off `lo` again.
+    ///
+    /// # Errors
+    /// When ip fails.
+    pub fn remove_from_loopback(&self, address: Ipv4Addr) -> anyhow::Result<()> {
+        self.netns.ip(&format!("address del {address}/32 dev lo"))
+    }
 }
 
 /// A link-layer address for people.
