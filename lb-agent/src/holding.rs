@@ -209,6 +209,10 @@ impl Holding {
         let is_up = |liveness: Option<Liveness>| matches!(liveness, Some(Liveness::Up { .. }));
         let came_up = is_up(new) && !is_up(old);
         let on_interface = Place::all_of(ifindex);
+        // What it answered under the old verdict says nothing about the new one.
+        for (_, hold) in self.holds.range_mut(Place::all_of(ifindex)) {
+            hold.answering.take_if(|answering| *answering == node);
+        }
         let concerned: Vec<Place> = self
             .holds
             .range(on_interface)

@@ -397,6 +397,19 @@ fn a_predecessor_that_answers_asks_counts_although_its_probes_fail() {
 }
 
 #[test]
+fn a_predecessor_that_answered_before_its_probes_did_is_followed_at_once_when_it_goes_down_again() {
+    let mut play = Play::in_place();
+    play.hear(BETTER, Saying::Announcement);
+    play.for_ns(0);
+    play.hear(BETTER, Saying::Answer);
+    play.judge(BETTER, UP);
+    assert_eq!(play.role(), Role::Suppress);
+    play.for_ns(S);
+    play.judge(BETTER, Liveness::Down);
+    assert_eq!(play.role(), Role::Announce, "an answer from before it was up says nothing of now");
+}
+
+#[test]
 fn a_vip_that_a_stranger_answers_for_is_left_alone_until_it_has_been_silent_for_three_asks() {
     let mut play = Play::new(candidate(&[ME]));
     play.until(10 * MS);
