@@ -48,7 +48,7 @@ pub struct Scene {
 
 /// What the client saw of a fault.
 #[derive(Clone, Debug, Serialize)]
-pub struct Fault {
+pub struct FaultSeen {
     /// What was done to the holder.
     pub what: String,
     /// Longest time without an answer, in ms.
@@ -70,7 +70,7 @@ pub struct Fault {
 #[derive(Clone, Debug, Default, Serialize)]
 struct Summary {
     scenes: Vec<Scene>,
-    faults: Vec<Fault>,
+    faults: Vec<FaultSeen>,
 }
 
 /// Hosts, agents, and what has been seen so far.
@@ -170,7 +170,7 @@ fn print_summary(Summary { scenes, faults }: &Summary) {
         "\n        {:<width$}  {:>10}  {:<6}  {:<6}  DOUBLE ANSWERS",
         "FAULT", "SILENCE", "BEFORE", "AFTER"
     );
-    for Fault { what, silence_ms, before, after, double_answers, ok, timeline: _ } in faults {
+    for FaultSeen { what, silence_ms, before, after, double_answers, ok, timeline: _ } in faults {
         let silence = format!("{silence_ms} ms");
         println!(
             "  {}  {what:<width$}  {silence:>10}  {before:<6}  {after:<6}  {double_answers}",

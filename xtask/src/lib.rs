@@ -1,5 +1,6 @@
 //! Developer commands: what they are made of, so that integration tests can use it too.
 
+pub mod bench;
 pub mod build;
 pub mod debian;
 pub mod demo;

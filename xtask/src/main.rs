@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{demo, ebpf, kernels, lint, test};
+use xtask::{
+    bench::{self, Bench},
+    demo, ebpf, kernels, lint, test,
+};
 
 /// Developer commands of the announcer.
 #[derive(Parser)]
@@ -15,6 +18,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure what the project states, each figure against its limit
+    Bench {
+        #[command(subcommand)]
+        bench: Bench,
+    },
     /// Build the BPF object, bringing its tools where they are missing
     BuildEbpf {
         /// Have the programs log each verdict (slow)
@@ -50,6 +58,7 @@ fn main() -> ExitCode {
 
 fn execute(command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Bench { bench } => bench::run(&bench),
         Command::BuildEbpf { log } => {
             let object = ebpf::build(log)?;
             println!("{}", object.display());

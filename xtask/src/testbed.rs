@@ -5,22 +5,29 @@
 //! is interrupted.
 
 mod agent;
+mod bpf;
 mod faults;
 mod group;
+mod keepalived;
 mod netns;
 mod packet;
 mod pass;
 mod prober;
 mod segment;
+mod trial;
+mod vip_map;
 pub mod witness;
 
 pub use agent::{Agent, AgentOptions, agent_binary, set_agent_binary};
 pub use faults::between;
 pub use group::{Group, Hosts};
+pub use keepalived::Keepalived;
 pub use netns::Netns;
 pub use packet::PacketSocket;
 pub use prober::{Prober, Report};
 pub use segment::{Host, Segment, Wiring, mac_text};
+pub use trial::{Fault, Trial};
+pub use vip_map::VipMap;
 
 /// Fails with a sentence unless the process is root.
 ///

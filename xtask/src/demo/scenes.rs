@@ -86,8 +86,7 @@ impl Stage<'_> {
         let (vip, client) = (VIPS[0].to_string(), self.hosts.client.address.to_string());
         let holder = self.group()?.wait_holder(VIPS[0])?;
         let other = (holder + 1) % 3;
-        let ping_vip = || self.hosts.client.netns.command("ping").args(["-c", "1", "-W", "1", &vip]).output();
-        ping_vip().context("run ping")?;
+        witness::ping(&self.hosts.client, &vip)?;
         let node = &self.hosts.nodes[other];
         node.netns.ip("neighbour flush dev eth0")?;
         node.netns

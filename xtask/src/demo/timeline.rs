@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
 use anyhow::Context as _;
 
-use super::Fault;
+use super::FaultSeen;
 
 /// The answers that a client heard during one fault.
 #[derive(Clone, Debug, Default)]
@@ -28,13 +28,13 @@ const COLOURS: [&str; 3] = ["#0072b2", "#e69f00", "#8e5ea2"];
 const JOINED: Duration = Duration::from_millis(8);
 
 /// Writes one lane for each fault, in it one row for each node.
-pub(super) fn write(path: &Path, faults: &[Fault]) -> anyhow::Result<()> {
+pub(super) fn write(path: &Path, faults: &[FaultSeen]) -> anyhow::Result<()> {
     let directory = path.parent().context("a path with a directory")?;
     fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
     fs::write(path, draw(faults)?).with_context(|| format!("write {}", path.display()))
 }
 
-fn draw(faults: &[Fault]) -> anyhow::Result<String> {
+fn draw(faults: &[FaultSeen]) -> anyhow::Result<String> {
     let nodes = nodes(faults);
     let height = TOP + LANE * (0..faults.len()).map(|_| 1.0).sum::<f64>() + 30.0;
     let width = LEFT + WIDTH + 20.0;
@@ -57,7 +57,7 @@ fn draw(faults: &[Fault]) -> anyhow::Result<String> {
     Ok(svg)
 }
 
-fn nodes(faults: &[Fault]) -> Vec<String> {
+fn nodes(faults: &[FaultSeen]) -> Vec<String> {
     let mut nodes: Vec<String> =
         faults.iter().flat_map(|fault| fault.timeline.answers.iter().map(|(_, node)| node.clone())).collect();
     nodes.sort();
@@ -65,7 +65,7 @@ fn nodes(faults: &[Fault]) -> Vec<String> {
     nodes
 }
 
-fn lane(svg: &mut String, fault: &Fault, nodes: &[String], top: f64) -> anyhow::Result<()> {
+fn lane(svg: &mut String, fault: &FaultSeen, nodes: &[String], top: f64) -> anyhow::Result<()> {
     let Lane { answers, fault_at, len } = &fault.timeline;
     let x = |at: Duration| LEFT + WIDTH * (at.as_secs_f64() / len.as_secs_f64()).min(1.0);
     writeln!(svg, "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{}</text>", top + 14.0, fault.what)?;

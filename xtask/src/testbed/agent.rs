@@ -33,11 +33,13 @@ pub struct AgentOptions {
     pub hook: &'static str,
     /// `--lease-ttl`, in seconds.
     pub lease_ttl: u64,
+    /// `--sbfd-interval`, in ms.
+    pub sbfd_interval: u64,
 }
 
 impl Default for AgentOptions {
     fn default() -> Self {
-        Self { hook: "auto", lease_ttl: 30 }
+        Self { hook: "auto", lease_ttl: 30, sbfd_interval: 50 }
     }
 }
 
@@ -128,6 +130,16 @@ impl<'host> Agent<'host> {
         &self.pin_dir
     }
 
+    /// Where its maps are pinned.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub fn maps(&self) -> anyhow::Result<PathBuf> {
+        let mut pins = fs::read_dir(&self.pin_dir).context("look into the pin directory")?;
+        let is_maps = |path: &PathBuf| path.to_string_lossy().contains("maps-v");
+        pins.find_map(|entry| Some(entry.ok()?.path()).filter(is_maps)).context("no maps are pinned")
+    }
+
     /// The host that it runs on.
     #[must_use]
     pub fn host(&self) -> &'host Host {
@@ -151,6 +163,7 @@ impl<'host> Agent<'host> {
         let mut command = self.host.netns.command(binary);
         command.arg("run").arg("--config").arg(self.config_path()).arg("--pin-dir").arg(&self.pin_dir);
         command.args(["--hook", self.options.hook, "--lease-ttl", &self.options.lease_ttl.to_string()]);
+        command.args(["--sbfd-interval", &self.options.sbfd_interval.to_string()]);
         command.stdout(Stdio::null()).stderr(log);
         let child = command.spawn().with_context(|| format!("start {}", binary.display()))?;
         Leftover::Process(child.id()).register();

@@ -1,7 +1,6 @@
 //! A group of nodes with their agents, and a client: the setting of failover.
 
 use std::{
-    fs,
     net::Ipv4Addr,
     process::Command,
     thread,
@@ -142,11 +141,7 @@ impl Group<'_> {
     /// # Errors
     /// Without bpftool, or when the VIP is not there.
     pub fn remove_entry(&self, node: usize, vip: Ipv4Addr) -> anyhow::Result<()> {
-        let pins = fs::read_dir(self.agents[node].pin_dir()).context("look into the pin directory")?;
-        let maps = pins
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .find(|path| path.to_string_lossy().contains("maps-v"))
-            .context("no maps are pinned")?;
+        let maps = self.agents[node].maps()?;
         let ifindex = self.hosts.nodes[node].ifindex.to_ne_bytes();
         let key = ifindex.iter().chain(&vip.octets()).map(u8::to_string).collect::<Vec<_>>();
         let mut bpftool = Command::new("bpftool");

@@ -1,13 +1,12 @@
 //! The smallest XDP program: it passes everything. The far end of a veth pair needs one before the near end can send
 //! from XDP.
 
-use std::{
-    io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
-};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use anyhow::Context as _;
 use nix::net::if_::if_nametoindex;
+
+use super::bpf::{self, Attributes};
 
 /// `r0 = XDP_PASS; exit`, as `struct bpf_insn`s.
 const PASS: [[u8; 8]; 2] = [[0xb7, 0, 0, 0, 2, 0, 0, 0], [0x95, 0, 0, 0, 0, 0, 0, 0]];
@@ -43,6 +42,11 @@ struct LinkCreate {
     flags: u32,
 }
 
+// SAFETY: the fields of BPF_PROG_LOAD in their order; the pointers lead to statics.
+unsafe impl Attributes for ProgLoad {}
+// SAFETY: the fields of BPF_LINK_CREATE in their order; no pointers.
+unsafe impl Attributes for LinkCreate {}
+
 /// Attaches it in the driver, for as long as the link that is returned stays open.
 ///
 /// # Errors
@@ -56,25 +60,12 @@ pub(super) fn attach(interface: &str) -> anyhow::Result<OwnedFd> {
         expected_attach_type: BPF_XDP,
         ..ProgLoad::default()
     };
-    let program = bpf(BPF_PROG_LOAD, &mut load).context("load a pass program")?;
+    let program = bpf::make(BPF_PROG_LOAD, &mut load).context("load a pass program")?;
     let mut create = LinkCreate {
         prog_fd: program.as_raw_fd().cast_unsigned(),
         target_ifindex: if_nametoindex(interface)?,
         attach_type: BPF_XDP,
         flags: XDP_FLAGS_DRV_MODE,
     };
-    bpf(BPF_LINK_CREATE, &mut create).with_context(|| format!("attach a pass program to {interface}"))
-}
-
-/// A command that makes a descriptor.
-fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<OwnedFd> {
-    let len = size_of_val(attributes);
-    // SAFETY: both callers pass the attribute struct of their command, whose pointers lead to statics.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), len) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
-    // SAFETY: the kernel has just made this descriptor for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    bpf::make(BPF_LINK_CREATE, &mut create).with_context(|| format!("attach a pass program to {interface}"))
 }

@@ -47,6 +47,15 @@ fn parse_arping(output: &str) -> Arping {
     }
 }
 
+/// Has a host send one packet to an address, whether or not an answer comes: its kernel looks for the neighbour.
+///
+/// # Errors
+/// When ping is not there.
+pub fn ping(from: &Host, address: &str) -> anyhow::Result<()> {
+    let mut command = from.netns.command("ping");
+    command.args(["-c", "1", "-W", "1", address]).output().map(drop).context("run ping")
+}
+
 /// The link-layer address in a host's neighbour cache, or `None`.
 ///
 /// # Errors

@@ -1,0 +1,108 @@
+//! The map of VIPs as the kernel has it, read faster than `lb-agent status` could be run.
+
+use std::{
+    ffi::CString,
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+};
+
+use anyhow::Context as _;
+use lb_common::maps::{Role, VipEntry, VipKeyV4};
+
+use super::bpf::{self, Attributes};
+
+const BPF_OBJ_GET: libc::c_int = 7;
+const BPF_MAP_LOOKUP_BATCH: libc::c_int = 24;
+/// Entries that one call brings.
+const BATCH: usize = 4_096;
+
+#[repr(C)]
+#[derive(Default)]
+struct ObjGet {
+    pathname: u64,
+    bpf_fd: u32,
+    file_flags: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct LookupBatch {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    elem_flags: u64,
+    flags: u64,
+}
+
+// SAFETY: the fields of BPF_OBJ_GET in their order; `open` points to a string that outlives the call.
+unsafe impl Attributes for ObjGet {}
+// SAFETY: the fields of BPF_MAP_LOOKUP_BATCH in their order; `batch` points to buffers for `count` entries of this map.
+unsafe impl Attributes for LookupBatch {}
+
+/// A pinned `LB_VIPS_V4`.
+#[derive(Debug)]
+pub struct VipMap {
+    fd: OwnedFd,
+    keys: Vec<VipKeyV4>,
+    values: Vec<VipEntry>,
+}
+
+impl VipMap {
+    /// Opens the map pinned in a directory of maps.
+    ///
+    /// # Errors
+    /// When it is not pinned there.
+    pub fn open(maps: &Path) -> anyhow::Result<Self> {
+        let path = maps.join("LB_VIPS_V4");
+        let name = CString::new(path.as_os_str().as_bytes())?;
+        let mut get = ObjGet { pathname: name.as_ptr().expose_provenance() as u64, ..ObjGet::default() };
+        let fd = bpf::make(BPF_OBJ_GET, &mut get).with_context(|| format!("open {}", path.display()))?;
+        let key = VipKeyV4 { ifindex: 0, address: [0; 4] };
+        Ok(Self { fd, keys: vec![key; BATCH], values: vec![VipEntry::new(Role::Suppress, [0; 6]); BATCH] })
+    }
+
+    /// How many VIPs are announced, on all interfaces.
+    ///
+    /// # Errors
+    /// When the kernel does not say (before 5.6 it cannot).
+    pub fn announced(&mut self) -> anyhow::Result<usize> {
+        let mut cursor = 0_u32;
+        let (mut announced, mut is_first) = (0, true);
+        loop {
+            let (count, is_last) = self.batch(&mut cursor, is_first).context("read LB_VIPS_V4")?;
+            let values = &self.values[..count];
+            announced += values.iter().filter(|entry| entry.role() == Some(Role::Announce)).count();
+            if is_last {
+                return Ok(announced);
+            }
+            is_first = false;
+        }
+    }
+
+    /// Reads on; says how many entries came, and whether they were the last ones.
+    fn batch(&mut self, cursor: &mut u32, is_first: bool) -> std::io::Result<(usize, bool)> {
+        let cursor = std::ptr::from_mut(cursor).expose_provenance() as u64;
+        let mut lookup = LookupBatch {
+            in_batch: if is_first { 0 } else { cursor },
+            out_batch: cursor,
+            keys: self.keys.as_mut_ptr().expose_provenance() as u64,
+            values: self.values.as_mut_ptr().expose_provenance() as u64,
+            count: u32::try_from(BATCH).expect("a small number"),
+            map_fd: self.fd.as_raw_fd().cast_unsigned(),
+            ..LookupBatch::default()
+        };
+        let result = bpf::call(BPF_MAP_LOOKUP_BATCH, &mut lookup);
+        let count = lookup.count as usize;
+        match result {
+            Ok(_) => Ok((count, false)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok((count, true)),
+            Err(error) => Err(error),
+        }
+    }
+}
