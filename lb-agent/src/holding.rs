@@ -52,6 +52,9 @@ pub const DEFEND_AFTER_NS: u64 = 1_000_000_000;
 pub const CLAIM_AGAIN_AFTER_NS: u64 = 10_000_000_000;
 /// How long a better-ranked claimer waits when the holder says by its defence that it does not hear it answer.
 pub const FAILBACK_AGAIN_AFTER_NS: u64 = 300_000_000_000;
+/// A defence comes after three asks that went without an answer, at the earliest: what the holder announces this soon
+/// after it was claimed from was on its way already.
+const CROSSED_NS: u64 = 100_000_000;
 /// A second claim counts as insisting when the defence against the first is older than this.
 const INSISTING_AFTER_NS: u64 = 5_000_000_000;
 /// Not before the view changes.
@@ -477,7 +480,7 @@ impl Holding {
             _ => {
                 let cause = if is_candidate { Cause::Failback(holder) } else { Cause::Moved(holder) };
                 let is_for_good = standby.is_for_good;
-                let tenure = Tenure { claimed_from: Some(holder), is_for_good, ..Tenure::default() };
+                let tenure = Tenure { claimed_from: Some((holder, now)), is_for_good, ..Tenure::default() };
                 self.take(at, cause, tenure, now);
             }
         }
@@ -525,11 +528,9 @@ impl Holding {
     fn check(&mut self, at: Place, peer: NodeId, cause: CheckCause, now: BoottimeNs) {
         let Some(Hold { state: State::Holding(tenure), .. }) = self.holds.get_mut(&at) else { return };
         match tenure.check {
-            // What began for another reason goes on for the graver one.
-            Some(check) if check.peer == peer => {
-                let cause = if check.cause == CheckCause::CameUp { cause } else { check.cause };
-                tenure.check = Some(Check { cause, ..check });
-            }
+            // It is being asked. What was asked only because it came up is asked anew: it may not have held before.
+            Some(check)
+                if check.peer == peer && (check.cause != CheckCause::CameUp || check.cause == cause) => {}
             _ => {
                 tenure.check = Some(Check { peer, cause, asked: 0 });
                 self.arm(at, Slot::Ask, now, 0);

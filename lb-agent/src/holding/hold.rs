@@ -82,8 +82,8 @@ pub(super) struct Standby {
 /// A node that holds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Tenure {
-    /// The live holder that it has claimed the unit from.
-    pub claimed_from: Option<NodeId>,
+    /// The live holder that it has claimed the unit from, and when.
+    pub claimed_from: Option<(NodeId, BoottimeNs)>,
     /// It gives way to that holder's defence no more.
     pub is_for_good: bool,
     /// A peer of no better rank claims the unit.
@@ -91,6 +91,14 @@ pub(super) struct Tenure {
     /// A peer that is being asked whether it holds the unit too.
     pub check: Option<Check>,
     pub defended_at: Option<BoottimeNs>,
+}
+
+impl Tenure {
+    /// Somebody else's claim on the unit is undecided.
+    pub(super) fn is_disputed(&self) -> bool {
+        let is_challenged = matches!(self.challenge, Some(Challenge { defended_at: None, .. }));
+        is_challenged || self.check.is_some_and(|check| check.cause != CheckCause::CameUp)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -3,8 +3,9 @@
 use lb_common::wire::ethernet::Mac;
 
 use super::{
-    ASKS, CLAIM_AGAIN_AFTER_NS, Change, DEFEND_AFTER_NS, DEFEND_INTERVAL_NS, FAILBACK_AGAIN_AFTER_NS,
-    Holding, INSISTING_AFTER_NS, Message, NEVER, PEER_DEFEND_INTERVAL_NS, Saying, Station,
+    ASKS, CLAIM_AGAIN_AFTER_NS, CROSSED_NS, Change, DEFEND_AFTER_NS, DEFEND_INTERVAL_NS,
+    FAILBACK_AGAIN_AFTER_NS, Holding, INSISTING_AFTER_NS, Message, NEVER, PEER_DEFEND_INTERVAL_NS, Saying,
+    Station,
     hold::{Challenge, Check, CheckCause, Hold, Standby, State, Tenure},
     timers::Slot,
 };
@@ -150,8 +151,11 @@ impl Holding {
         let is_candidate = hold.is_candidate(by);
         let State::Holding(tenure) = &mut hold.state else { return };
         let holder = Some(by);
+        let claimed_at =
+            tenure.claimed_from.filter(|&(from, _)| from == by).map(|(_, claimed_at)| claimed_at);
         match tenure.challenge {
-            _ if tenure.claimed_from == holder && !tenure.is_for_good => {
+            _ if claimed_at.is_some_and(|claimed_at| now < claimed_at + CROSSED_NS) => {}
+            _ if claimed_at.is_some() && !tenure.is_for_good => {
                 // The holder defends the unit against this node's claim.
                 let standby = match is_candidate {
                     true => {

@@ -126,7 +126,7 @@ impl Holding {
     }
 
     fn next_announcement(&mut self, at: Place, tenure: Tenure, step: u8, now: BoottimeNs) -> Option<Message> {
-        if matches!(tenure.challenge, Some(Challenge { defended_at: None, .. })) {
+        if tenure.is_disputed() {
             self.arm(at, Slot::Announce, now + PUT_OFF_NS, step);
             return None;
         }

@@ -323,6 +323,38 @@ fn a_better_rank_that_claims_and_does_not_answer_is_not_yielded_to() {
 }
 
 #[test]
+fn a_claim_of_a_better_rank_that_is_being_asked_since_it_came_up_is_asked_about_at_once() {
+    let mut play = Play::in_place();
+    play.judge(BETTER, UP);
+    play.for_ns(10 * MS);
+    play.hear(BETTER, Saying::Announcement);
+    assert_eq!(play.for_ns(0), [(10_010, Message::Ask(Some(BETTER)))]);
+}
+
+#[test]
+fn a_holder_announces_nothing_while_it_verifies_a_claim() {
+    let mut play = Play::behind();
+    play.judge(BETTER, Liveness::Down);
+    play.for_ns(1_050 * MS);
+    play.judge(BETTER, UP);
+    play.hear(BETTER, Saying::Announcement);
+    assert_eq!(announces(&play.for_ns(149 * MS)), [] as [u64; 0], "one was due at 1100 ms");
+    assert_eq!(play.role(), Role::Announce);
+}
+
+#[test]
+fn a_claimer_takes_an_announcement_that_crosses_its_claim_for_no_defence() {
+    let mut play = Play::behind();
+    play.follow(candidate(&[ME, WORSE]));
+    play.for_ns(99 * MS);
+    play.hear(BETTER, Saying::Announcement);
+    assert_eq!(play.role(), Role::Announce);
+    play.for_ns(MS);
+    play.hear(BETTER, Saying::Announcement);
+    assert_eq!(play.role(), Role::Suppress);
+}
+
+#[test]
 fn a_predecessor_that_comes_up_is_asked_and_told_if_it_holds_too() {
     let mut play = Play::in_place();
     play.judge(BETTER, UP);

@@ -59,15 +59,15 @@ fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 
-/// The silences of so many rounds, in ms, and how many requests were answered twice in all. Faults come at times spread
-/// over the interval between two probes.
+/// The silences of so many rounds, in ms, and how many requests were answered twice in all. Faults befall node `first`,
+/// at times spread over the interval between two probes.
 fn trials(
     group: &mut Group<'_>,
+    first: usize,
     fault: Fault,
     rounds: u32,
     after: Duration,
 ) -> anyhow::Result<(Vec<f64>, u64)> {
-    let first = group.wait_holder(VIP)?;
     let (mut silences, mut doubly_answered) = (Vec::new(), 0);
     for round in 0..rounds {
         let before = Duration::from_millis(200 + u64::from(round) * 7 % SBFD_DEFAULT);
@@ -86,7 +86,8 @@ fn port_cuts(
     figures: &mut Figures,
 ) -> anyhow::Result<()> {
     let mut group = hosts.start(&[VIP], "immediate", &options(interval))?;
-    let (silences, doubly) = trials(&mut group, Fault::PortCut, rounds, Duration::from_millis(600))?;
+    let first = group.wait_holder(VIP)?;
+    let (silences, doubly) = trials(&mut group, first, Fault::PortCut, rounds, Duration::from_millis(600))?;
     let name = format!("port cut, {interval} ms x 3");
     figures.add(format!("{name}: median"), percentile(&silences, 50), "ms", Limit::AtMost(median));
     figures.add(format!("{name}: 99th percentile"), percentile(&silences, 99), "ms", Limit::AtMost(p99));
@@ -101,10 +102,11 @@ fn as_f64(count: u64) -> f64 {
 
 fn other_faults(hosts: &Hosts, rounds: u32, figures: &mut Figures) -> anyhow::Result<()> {
     let mut group = hosts.start(&[VIP], "immediate", &options(SBFD_DEFAULT))?;
+    let first = group.wait_holder(VIP)?;
     let second = Duration::from_secs(1);
     let lease = Duration::from_secs(LEASE_TTL) + second;
     let mut measure = |what: &str, fault, after, most: f64| -> anyhow::Result<u64> {
-        let (silences, doubly) = trials(&mut group, fault, rounds, after)?;
+        let (silences, doubly) = trials(&mut group, first, fault, rounds, after)?;
         let worst = percentile(&silences, 100);
         figures.add(format!("{what}: longest"), worst, "ms", Limit::AtMost(most));
         Ok(doubly)
