@@ -3,6 +3,7 @@
 //! Invariant: only a full turn renews the lease, and a write that should have silenced a VIP and failed keeps it
 //! from being renewed.
 
+mod departure;
 mod group;
 mod hooks;
 mod story;
@@ -13,6 +14,7 @@ use std::{
     net::IpAddr,
 };
 
+use departure::Departure;
 use group::Group;
 use hooks::Hooks;
 use lb_common::maps::{self, Iface, Role, VipEntry};
@@ -30,6 +32,7 @@ use crate::{
     pins::{LockedPins, PinError},
     roster::{Node, discriminator},
     sbfd::{Liveness, SessionKey, Target},
+    shutdown::Shutdown,
     tables::{TableError, Tables},
     wire::{self, Sender},
     wishes::wishes,
@@ -110,6 +113,7 @@ pub struct Agent {
     /// A write that would have silenced a VIP has failed.
     is_silence_owed: bool,
     is_drained: bool,
+    departure: Departure,
     is_view_new: bool,
     /// The version of `holding` that the sessions follow; `None` when something else has changed.
     probed_version: Option<u64>,
@@ -172,6 +176,7 @@ impl Agent {
             written_version: None,
             is_silence_owed: false,
             is_drained: false,
+            departure: Departure::default(),
             is_view_new: true,
             probed_version: None,
             renewed_at: 0,
@@ -243,6 +248,13 @@ impl Agent {
         }
     }
 
+    /// The machine is about to shut down, or goes on after all.
+    pub fn shutting_down(&mut self, shutdown: Shutdown) {
+        if let Err(error) = self.departure.follow(shutdown, &self.pins, clock::boottime_ns()) {
+            self.report(error.to_string());
+        }
+    }
+
     /// Whom to probe, if that has changed since the last call.
     pub fn new_sessions(&mut self, now: BoottimeNs) -> Option<BTreeMap<SessionKey, Target>> {
         let version = self.holding.needs_version();
@@ -288,6 +300,7 @@ impl Agent {
             Ok(()) => self.send(&messages, now),
             Err(error) => self.report(error.to_string()), // a frame not sent is one lost: the next one follows
         }
+        self.departure.let_go(self.holding.is_holding(), now);
         let changes = self.holding.take_changes();
         story::tell(&changes, |ifindex| self.interface_name(ifindex), |node| self.group.node_name(node));
     }

@@ -25,6 +25,7 @@ pub mod roster;
 pub mod run;
 pub mod sbfd;
 pub mod self_test;
+pub mod shutdown;
 pub mod status;
 pub mod sys;
 pub mod tables;

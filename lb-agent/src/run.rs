@@ -23,6 +23,7 @@ use crate::{
     netlink::{self, Monitor},
     pins::LockedPins,
     sbfd::{Timing, probing::Probing},
+    shutdown::Shutdowns,
     tables,
     watch::FileWatch,
 };
@@ -92,6 +93,7 @@ async fn serve(
     let monitor = Monitor::new()?;
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    let mut shutdowns = Shutdowns::listen();
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -112,6 +114,7 @@ async fn serve(
             }
             waited = claims.wait() => waited.context("wait for claims")?,
             changed = probing.changed() => verdict = Some(changed.context("the thread that probes peers has ended")?),
+            shutdown = shutdowns.next() => agent.shutting_down(shutdown),
             () = until(agent.next_due()) => {}
         }
         // Whatever the reason to wake up: what has been heard comes before what is decided.

@@ -10,13 +10,17 @@ use crate::{
 };
 
 /// What the tests call, besides the agent.
-const TOOLS: [Needed; 6] = [
+const TOOLS: [Needed; 10] = [
     needed("ip", "iproute2"),
     needed("arping", "iputils-arping"),
     needed("ping", "iputils-ping"),
     needed("tcpdump", "tcpdump"),
     needed("bpftool", "bpftool"),
     needed("tc", "iproute2"),
+    needed("nft", "nftables"),
+    needed("dbus-daemon", "dbus-daemon"),
+    needed("gdbus", "libglib2.0-bin"),
+    needed("/usr/lib/python3/dist-packages/dbusmock", "python3-dbusmock"),
 ];
 
 /// Builds what the tests need, and runs them all.

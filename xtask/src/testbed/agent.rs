@@ -140,6 +140,12 @@ impl<'host> Agent<'host> {
         pins.find_map(|entry| Some(entry.ok()?.path()).filter(is_maps)).context("no maps are pinned")
     }
 
+    /// Where it looks for the system bus.
+    #[must_use]
+    pub fn bus_path(&self) -> PathBuf {
+        self.directory.path().join("bus")
+    }
+
     /// The host that it runs on.
     #[must_use]
     pub fn host(&self) -> &'host Host {
@@ -164,6 +170,8 @@ impl<'host> Agent<'host> {
         command.arg("run").arg("--config").arg(self.config_path()).arg("--pin-dir").arg(&self.pin_dir);
         command.args(["--hook", self.options.hook, "--lease-ttl", &self.options.lease_ttl.to_string()]);
         command.args(["--sbfd-interval", &self.options.sbfd_interval.to_string()]);
+        // Not the machine's: a test may start one there.
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", self.bus_path().display()));
         command.stdout(Stdio::null()).stderr(log);
         let child = command.spawn().with_context(|| format!("start {}", binary.display()))?;
         Leftover::Process(child.id()).register();

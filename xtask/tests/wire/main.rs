@@ -8,6 +8,7 @@ mod hooks;
 mod interfaces;
 mod lease;
 mod pins;
+mod shutdown;
 
 use std::{net::Ipv4Addr, time::Duration};
 
