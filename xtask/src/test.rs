@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What the tests call, besides the agent.
-const TOOLS: [Needed; 10] = [
+const TOOLS: &[Needed] = &[
     needed("ip", "iproute2"),
     needed("arping", "iputils-arping"),
     needed("ping", "iputils-ping"),
@@ -21,6 +21,7 @@ const TOOLS: [Needed; 10] = [
     needed("dbus-daemon", "dbus-daemon"),
     needed("gdbus", "libglib2.0-bin"),
     needed("/usr/lib/python3/dist-packages/dbusmock", "python3-dbusmock"),
+    needed("tshark", "tshark"),
 ];
 
 /// Builds what the tests need, and runs them all.
@@ -29,7 +30,7 @@ const TOOLS: [Needed; 10] = [
 /// When something is missing or does not compile, or a test fails.
 pub fn run() -> anyhow::Result<()> {
     testbed::require_root("test")?;
-    ensure_installed(&TOOLS)?;
+    ensure_installed(TOOLS)?;
     let agent = build::agent()?;
     let begun = Instant::now();
     let result = show(cargo().args(["test", "--quiet"]).env("LB_AGENT", agent));

@@ -6,24 +6,33 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use nix::{
     net::if_::if_nametoindex,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-/// A packet socket on one interface; it receives ARP frames only.
+use super::segment::{Host, INTERFACE};
+
+/// A packet socket on one interface; it receives frames of one EtherType.
 #[derive(Debug)]
 pub struct PacketSocket {
     fd: OwnedFd,
 }
 
 impl PacketSocket {
-    /// Opens one on `interface` of the calling thread's namespace.
+    /// Opens one on a host's interface, for incoming frames of `ethertype` (host byte order).
     ///
     /// # Errors
-    /// Without CAP_NET_RAW, or when there is no such interface.
-    pub fn open(interface: &str) -> io::Result<Self> {
-        let protocol = u16::try_from(libc::ETH_P_ARP).expect("an EtherType").to_be();
+    /// Without CAP_NET_RAW, or when the host's namespace cannot be entered.
+    pub fn open(host: &Host, ethertype: u16) -> anyhow::Result<Self> {
+        let opened = host.netns.run(|| Self::open_here(INTERFACE, ethertype))?;
+        opened.with_context(|| format!("open a packet socket on {INTERFACE} of {}", host.name))
+    }
+
+    /// The same on `interface` of the calling thread's namespace.
+    fn open_here(interface: &str, ethertype: u16) -> io::Result<Self> {
+        let protocol = ethertype.to_be();
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
         // SAFETY: socket(2) takes no pointers.
         let fd = unsafe { libc::socket(libc::AF_PACKET, kind, i32::from(protocol)) };

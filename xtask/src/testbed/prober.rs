@@ -13,7 +13,7 @@ use std::{
 
 use lb_common::wire::{
     arp::{Frame, Kind},
-    ethernet::Mac,
+    ethernet::{ETHERTYPE_ARP, Mac},
 };
 
 use super::{packet::PacketSocket, segment::Host};
@@ -55,7 +55,7 @@ impl Prober {
     /// # Errors
     /// When the host's interface cannot be opened.
     pub fn start(host: &Host, vip: Ipv4Addr, interval: Duration) -> anyhow::Result<Self> {
-        let socket = host.netns.run(|| PacketSocket::open("eth0"))??;
+        let socket = PacketSocket::open(host, ETHERTYPE_ARP)?;
         let stop = Arc::new(AtomicBool::new(false));
         let (should_stop, mac) = (Arc::clone(&stop), host.mac);
         let thread = thread::spawn(move || Probing::new(socket, mac, vip).run(interval, &should_stop));

@@ -8,7 +8,7 @@ use lb_common::wire::ethernet::Mac;
 use super::{netns::Netns, pass};
 
 /// Name of each host's interface.
-const INTERFACE: &str = "eth0";
+pub(super) const INTERFACE: &str = "eth0";
 
 /// What lies between a host and the bridge.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

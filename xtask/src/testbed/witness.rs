@@ -2,18 +2,22 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Child, Command, Stdio},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
+use tempfile::NamedTempFile;
+
 use super::segment::Host;
+use crate::exec::output;
 
 /// Who answered one `arping`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -82,16 +86,8 @@ impl Tcpdump {
     /// # Errors
     /// When tcpdump is not there or refuses the filter.
     pub fn start(host: &Host, filter: &str) -> anyhow::Result<Self> {
-        let mut command = host.netns.command("tcpdump");
-        command
-            .args(["-l", "-n", "-e", "-t", "--immediate-mode", "-i", "eth0"])
-            .args(filter.split_whitespace());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().context("run tcpdump")?;
+        let mut child = start_tcpdump(host, &["-l", "-n", "-e", "-t"], filter)?;
         let stdout = child.stdout.take().context("tcpdump has no output")?;
-        let stderr = BufReader::new(child.stderr.take().context("tcpdump has no messages")?);
-        let told: Vec<String> = stderr.lines().map_while(Result::ok).take(2).collect();
-        ensure!(told.iter().any(|line| line.contains("listening on")), "tcpdump did not start: {told:?}");
         let lines = BufReader::new(stdout).lines().map_while(Result::ok).filter(|line| !line.is_empty());
         let lines = thread::spawn(move || lines.collect());
         Ok(Self { child, lines })
@@ -102,11 +98,81 @@ impl Tcpdump {
     /// # Errors
     /// When tcpdump cannot be stopped.
     pub fn finish(mut self) -> anyhow::Result<Vec<String>> {
-        thread::sleep(Duration::from_millis(100)); // what is on its way to it
-        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGINT)?;
-        self.child.wait()?;
+        end_tcpdump(&mut self.child)?;
         self.lines.join().map_err(|_| anyhow::anyhow!("the reader of tcpdump panicked"))
     }
+}
+
+/// A `tcpdump` at work on a host's interface that writes whole frames to a file, for [`dissect`].
+#[derive(Debug)]
+pub struct Capture {
+    child: Child,
+    file: NamedTempFile,
+}
+
+impl Capture {
+    /// Begins to capture; returns once frames are seen.
+    ///
+    /// # Errors
+    /// When tcpdump is not there or refuses the filter.
+    pub fn start(host: &Host, filter: &str) -> anyhow::Result<Self> {
+        let file = tempfile::Builder::new().prefix("lb-").suffix(".pcap").tempfile()?;
+        let path = file.path().to_str().context("the name of a temporary file")?;
+        // As root to the end: another user could not open the file.
+        let child = start_tcpdump(host, &["-Z", "root", "-U", "-w", path], filter)?;
+        Ok(Self { child, file })
+    }
+
+    /// Ends the capture: the file with the frames, removed when it is dropped.
+    ///
+    /// # Errors
+    /// When tcpdump cannot be stopped.
+    pub fn finish(mut self) -> anyhow::Result<NamedTempFile> {
+        end_tcpdump(&mut self.child)?;
+        Ok(self.file)
+    }
+}
+
+fn start_tcpdump(host: &Host, how: &[&str], filter: &str) -> anyhow::Result<Child> {
+    let mut command = host.netns.command("tcpdump");
+    command.args(["--immediate-mode", "-i", "eth0"]).args(how).args(filter.split_whitespace());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().context("run tcpdump")?;
+    let stderr = BufReader::new(child.stderr.take().context("tcpdump has no messages")?);
+    let mut told = Vec::new();
+    for line in stderr.lines().map_while(Result::ok) {
+        if line.contains("listening on") {
+            return Ok(child);
+        }
+        told.push(line);
+    }
+    child.wait()?;
+    bail!("tcpdump did not start: {told:?}")
+}
+
+fn end_tcpdump(child: &mut Child) -> anyhow::Result<()> {
+    thread::sleep(Duration::from_millis(100)); // what is on its way to it
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT)?;
+    child.wait()?;
+    Ok(())
+}
+
+/// What `tshark` reads out of a capture: for each frame the named fields, empty where it has none. It checks the
+/// checksums of IP and UDP, and takes port 7784 for S-BFD.
+///
+/// # Errors
+/// When tshark is not there, or does not know a field.
+pub fn dissect<'a>(
+    capture: &Path,
+    fields: impl IntoIterator<Item = &'a str>,
+) -> anyhow::Result<Vec<Vec<String>>> {
+    let mut command = Command::new("tshark");
+    command.arg("-r").arg(capture).args(["-d", "udp.port==7784,bfd"]);
+    command.args(["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"]);
+    command.args(["-T", "fields", "-E", "separator=|"]);
+    command.args(fields.into_iter().flat_map(|field| ["-e", field]));
+    let text = output(&mut command)?;
+    Ok(text.lines().map(|line| line.split('|').map(str::to_owned).collect()).collect())
 }
 
 #[cfg(test)]

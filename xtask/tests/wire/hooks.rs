@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lb_common::wire::arp::Frame;
+use lb_common::wire::{arp::Frame, ethernet::ETHERTYPE_ARP};
 use xtask::testbed::{AgentOptions, PacketSocket, Wiring, mac_text, witness::Tcpdump};
 
 use crate::{Bed, VIP};
@@ -67,7 +67,7 @@ fn a_request_of_a_vlan_above_is_left_to_it() -> anyhow::Result<()> {
     let mut tagged =
         Frame::request(bed.client.mac, bed.client.address.octets(), [10, 77, 1, 10]).as_bytes().to_vec();
     tagged.splice(12..12, [0x81, 0x00, 0x00, 0x05]);
-    let socket = bed.client.netns.run(|| PacketSocket::open("eth0"))??;
+    let socket = PacketSocket::open(&bed.client, ETHERTYPE_ARP)?;
     let tcpdump = Tcpdump::start(&bed.client, "ether proto 0x0806 and ether src 02:00:00:4d:00:01")?;
     socket.send(&tagged)?;
     agent.wait_for("the frame counted", |agent| {

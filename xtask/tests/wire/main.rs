@@ -6,9 +6,11 @@ mod config;
 mod group;
 mod hooks;
 mod interfaces;
+mod interop;
 mod lease;
 mod pins;
 mod shutdown;
+mod raw;
 
 use std::{net::Ipv4Addr, time::Duration};
 
