@@ -56,6 +56,7 @@ impl Segment {
         // Without snooping and spanning tree: a plain switch that forwards at once.
         switch.ip("link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0")?;
         switch.ip("link set br0 up")?;
+        switch.run(ignore_packets)?;
         Ok(Self { switch, next_host: 1 })
     }
 
@@ -155,6 +156,14 @@ impl Host {
     /// When ip fails.
     pub fn remove_from_loopback(&self, address: Ipv4Addr) -> anyhow::Result<()> {
         self.netns.ip(&format!("address del {address}/32 dev lo"))
+    }
+}
+
+/// Where br_netfilter is loaded, bridges drop frames with malformed IP packets; switches do not look at them. Where it is
+/// not, there is nothing to turn off.
+fn ignore_packets() {
+    for family in ["arptables", "iptables", "ip6tables"] {
+        let _ = std::fs::write(format!("/proc/sys/net/bridge/bridge-nf-call-{family}"), "0");
     }
 }
 
