@@ -5,6 +5,7 @@
 mod config;
 mod group;
 mod hooks;
+mod hostile;
 mod interfaces;
 mod interop;
 mod lease;
