@@ -2,19 +2,21 @@
 
 use std::{
     fs::File,
+    os::fd::IntoRawFd as _,
     path::PathBuf,
     process::Command,
     sync::{
         Mutex, Once,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicI32, AtomicU32, Ordering},
     },
     thread,
 };
 
 use anyhow::Context as _;
 use nix::{
+    fcntl::OFlag,
     sched::{CloneFlags, setns},
-    sys::signal::{SigSet, Signal},
+    sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
 };
 
 use crate::exec::exec;
@@ -68,25 +70,37 @@ impl Leftover {
     }
 }
 
-/// SIGINT and SIGTERM go to a thread that takes everything away before the process ends.
+/// The end of a pipe that an interrupt writes to.
+static INTERRUPTED: AtomicI32 = AtomicI32::new(-1);
+
+/// SIGINT and SIGTERM wake a thread that takes everything away before the process ends. By a handler, since a blocked
+/// signal stays blocked in every child.
 fn remove_on_interrupt() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
-        let mut signals = SigSet::empty();
-        signals.add(Signal::SIGINT);
-        signals.add(Signal::SIGTERM);
-        if signals.thread_block().is_err() {
+        let Ok((reader, writer)) = nix::unistd::pipe2(OFlag::O_CLOEXEC) else {
             return; // the default action ends the process; what is left behind carries its name
-        }
+        };
+        INTERRUPTED.store(writer.into_raw_fd(), Ordering::Relaxed);
         thread::spawn(move || {
-            if signals.wait().is_ok() {
+            if matches!(nix::unistd::read(&reader, &mut [0]), Ok(1)) {
                 eprintln!("interrupted: cleaning up");
                 let left = std::mem::take(&mut *LEFT_BEHIND.lock().expect("no panic while held"));
                 left.iter().rev().for_each(Leftover::take_away);
                 std::process::exit(130);
             }
         });
+        let action = SigAction::new(SigHandler::Handler(wake), SaFlags::SA_RESTART, SigSet::empty());
+        for interrupt in [Signal::SIGINT, Signal::SIGTERM] {
+            // SAFETY: `wake` does nothing but what a signal handler may (signal-safety(7)): it writes to a pipe.
+            let _ = unsafe { sigaction(interrupt, &action) };
+        }
     });
+}
+
+extern "C" fn wake(_signal: libc::c_int) {
+    // SAFETY: the descriptor is never closed once it is stored here, and one byte is there to be read.
+    let _ = unsafe { libc::write(INTERRUPTED.load(Ordering::Relaxed), [1_u8].as_ptr().cast(), 1) };
 }
 
 /// A name that no other test bed has.
@@ -158,5 +172,21 @@ impl Netns {
 impl Drop for Netns {
     fn drop(&mut self) {
         Leftover::Netns(std::mem::take(&mut self.name)).remove();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_can_be_interrupted() {
+        remove_on_interrupt();
+        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep");
+        let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+        nix::sys::signal::kill(pid, Signal::SIGTERM).expect("kill");
+        let begun = std::time::Instant::now();
+        child.wait().expect("wait");
+        assert!(begun.elapsed().as_secs() < 30);
     }
 }
