@@ -6,6 +6,7 @@
 //! first ([`ASKS`] times, [`ASK_INTERVAL_NS`] apart), and leaves the unit to a peer that answers until it is its own
 //! time to claim it. Of two that hold it at once, the better-ranked one goes on.
 
+mod crowd;
 mod hold;
 mod reactions;
 mod rules;

@@ -7,7 +7,7 @@ use lb_common::{
     wire::ethernet::Mac,
 };
 
-use super::timers::Due;
+use super::{crowd::Crowd, timers::Due};
 use crate::{election::NodeId, model::BoottimeNs};
 
 /// What is wanted of a unit on one interface.
@@ -91,6 +91,8 @@ pub(super) struct Tenure {
     /// A peer that is being asked whether it holds the unit too.
     pub check: Option<Check>,
     pub defended_at: Option<BoottimeNs>,
+    /// When a stranger's claim was last told.
+    pub conflict_told_at: Option<BoottimeNs>,
 }
 
 impl Tenure {
@@ -136,6 +138,8 @@ pub(super) struct Hold {
     pub silent: Vec<NodeId>,
     /// A peer that answers asks although its S-BFD session is not up: a firewall, say.
     pub answering: Option<NodeId>,
+    /// Whether what is heard is all there is.
+    pub crowd: Crowd,
 }
 
 impl Hold {
@@ -147,6 +151,7 @@ impl Hold {
             fit_since: now,
             silent: Vec::new(),
             answering: None,
+            crowd: Crowd::default(),
         }
     }
 

@@ -29,7 +29,7 @@ impl Holding {
         now: BoottimeNs,
     ) -> Option<(Place, Message)> {
         let unit = self.unit(at);
-        self.holds.get(&unit)?;
+        self.holds.get_mut(&unit)?.crowd.heard(now);
         match from {
             Station::Peer(peer) => self.heard_peer(unit, peer, saying, now).map(|message| (at, message)),
             Station::Stranger(mac) => {
@@ -226,9 +226,18 @@ impl Holding {
             State::Standby(_) | State::Suppressed | State::Leaving => {}
             State::Contested { stranger, unheard, .. } => self.heard_again(at, stranger, unheard, mac),
             State::Holding(_) => {
-                self.changes.push((at, Change::Conflict(mac)));
+                self.tell_conflict(at, mac, now);
                 self.defend(at, DEFEND_INTERVAL_NS, announcements::LAST_STEP, now);
             }
+        }
+    }
+
+    /// Told as often as it is answered, whoever claims the unit: strangers can be made up faster than read about.
+    fn tell_conflict(&mut self, at: Place, mac: Mac, now: BoottimeNs) {
+        let State::Holding(tenure) = &mut self.hold_mut(at).state else { return };
+        if tenure.conflict_told_at.is_none_or(|told_at| now >= told_at + DEFEND_INTERVAL_NS) {
+            tenure.conflict_told_at = Some(now);
+            self.changes.push((at, Change::Conflict(mac)));
         }
     }
 

@@ -65,7 +65,12 @@ impl Holding {
             return None;
         }
         if standby.unanswered == ASKS {
-            self.nobody_holds(at, standby, now);
+            if self.holds[&at].crowd.may_have_drowned_an_answer(now) {
+                self.hold_mut(at).state = State::Standby(Standby { unanswered: 0, ..standby });
+                self.arm(at, Slot::Ask, now + AUDIT_INTERVAL_NS, 0);
+            } else {
+                self.nobody_holds(at, standby, now);
+            }
             return None;
         }
         let to = standby.holder.filter(|_| standby.unanswered == 0);

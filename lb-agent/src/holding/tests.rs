@@ -1,6 +1,6 @@
 use std::net::Ipv4Addr;
 
-use lb_common::maps::Role;
+use lb_common::maps::{CLAIMS_PER_INTERVAL, Role};
 
 use super::*;
 
@@ -460,12 +460,29 @@ fn a_vip_that_a_stranger_answers_for_is_left_alone_until_it_has_been_silent_for_
 #[test]
 fn a_strangers_claim_is_told_and_answered_by_one_announcement_each_ten_seconds() {
     let mut play = Play::adopting(candidate(&[ME]), true);
-    for _ in 0..5 {
+    let mut sent = Vec::new();
+    for _ in 0..150 {
         play.hear_stranger(Saying::Announcement);
+        sent.extend(play.for_ns(100 * MS));
     }
-    assert_eq!(announces(&play.for_ns(S)), [0]);
-    assert_eq!(play.changes()[0], Change::Conflict(STRANGER));
+    assert_eq!(announces(&sent), [0, 10_000]);
+    assert_eq!(play.changes(), [Change::Conflict(STRANGER); 2]);
     assert_eq!(play.role(), Role::Announce);
+}
+
+#[test]
+fn a_holders_silence_counts_only_once_no_crowd_of_claims_can_have_drowned_its_answer() {
+    let mut play = Play::behind();
+    while play.now < 20 * S {
+        for _ in 0..CLAIMS_PER_INTERVAL {
+            play.hear_stranger(Saying::Answer);
+        }
+        play.for_ns(100 * MS);
+    }
+    assert_eq!((play.role(), play.changes()), (Role::Suppress, vec![]), "as long as the crowd is there");
+    play.hear(BETTER, Saying::Answer);
+    play.for_ns(4 * S);
+    assert_eq!((play.role(), play.changes()), (Role::Announce, vec![Change::Taken(Cause::Silent(BETTER))]));
 }
 
 #[test]
