@@ -11,6 +11,7 @@ use crate::{
 
 /// What the tests call, besides the agent.
 const TOOLS: &[Needed] = &[
+const TOOLS: &[Needed] = &[
     needed("ip", "iproute2"),
     needed("arping", "iputils-arping"),
     needed("ping", "iputils-ping"),
@@ -22,6 +23,7 @@ const TOOLS: &[Needed] = &[
     needed("gdbus", "libglib2.0-bin"),
     needed("/usr/lib/python3/dist-packages/dbusmock", "python3-dbusmock"),
     needed("tshark", "tshark"),
+    needed("stress-ng", "stress-ng"),
 ];
 
 /// Builds what the tests need, and runs them all.

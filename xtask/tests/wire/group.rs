@@ -84,6 +84,22 @@ fn a_cut_port_is_followed_by_a_standby() -> anyhow::Result<()> {
 }
 
 #[test]
+fn at_10_ms_a_cut_port_is_followed_sooner() -> anyhow::Result<()> {
+    let hosts = hosts()?;
+    let options = AgentOptions { sbfd_interval: 10, ..AgentOptions::default() };
+    let group = hosts.start(&[VIP], "after 30s", &options)?;
+    let holder = group.wait_holder(VIP)?;
+    let calm = probe(&hosts.client, Duration::from_secs(2), || Ok(()))?;
+    crate::assert_seamless(&calm);
+    let report =
+        probe(&hosts.client, Duration::from_secs(1), || hosts.segment.set_port(&hosts.nodes[holder], false))?;
+    // Detection takes up to 40 ms, and what follows up to 50; at 50 ms detection alone would take 125 at least.
+    assert_failover(&report, Duration::from_millis(120), &group);
+    assert_ne!(last(&report, &group)?, holder);
+    Ok(())
+}
+
+#[test]
 fn a_killed_agents_vips_stay_until_its_lease_ends_then_a_standby_answers_at_once() -> anyhow::Result<()> {
     let hosts = hosts()?;
     let mut group = hosts.start(&[VIP], "after 30s", &short_lease())?;
