@@ -24,21 +24,31 @@ const MOST_LINES: usize = 3;
 /// Requests of all nodes: the defence, and those of the next in line, three each 2.75 s when the holder's answers drown.
 const MOST_REQUESTS: usize = 12;
 
-/// A gratuitous ARP announcement (RFC 5227, 3) by the byte: `sha` has `address`.
-fn announcement(sha: [u8; 6], address: Ipv4Addr) -> Vec<u8> {
+/// An ARP packet by which `sha` says to everyone that it has the VIP (RFC 826).
+fn claim(oper: u8, sha: [u8; 6], tpa: Ipv4Addr) -> Vec<u8> {
     let mut frame = [[0xff; 6], sha].concat();
-    frame.extend([0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1]);
+    frame.extend([0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, oper]);
     frame.extend(sha);
-    frame.extend(address.octets());
+    frame.extend(VIP_ADDRESS.octets());
     frame.extend([0; 6]);
-    frame.extend(address.octets());
+    frame.extend(tpa.octets());
     frame.resize(60, 0);
     frame
 }
 
+/// A gratuitous announcement (RFC 5227, 3).
+fn announcement(sha: [u8; 6]) -> Vec<u8> {
+    claim(1, sha, VIP_ADDRESS)
+}
+
+/// An answer to a node, as if it had asked.
+fn answer(sha: [u8; 6]) -> Vec<u8> {
+    claim(2, sha, Ipv4Addr::new(10, 77, 0, 2))
+}
+
 /// Sends claims at an even rate for the time of the flood; says how many. A thread that was held up makes up for no more
 /// than a few bursts, so that the segment itself loses nothing.
-fn flood(forger: &Host, claimant: impl Fn(u32) -> [u8; 6]) -> anyhow::Result<u32> {
+fn flood(forger: &Host, claim: impl Fn(u32) -> Vec<u8>) -> anyhow::Result<u32> {
     const BURST: u32 = 10;
     const MOST_LATE: Duration = Duration::from_millis(5);
     let socket = PacketSocket::open(forger, ETHERTYPE_ARP)?;
@@ -46,7 +56,7 @@ fn flood(forger: &Host, claimant: impl Fn(u32) -> [u8; 6]) -> anyhow::Result<u32
     let mut next = begun;
     while next < begun + FLOOD {
         for number in sent..sent + BURST {
-            socket.send(&announcement(claimant(number), VIP_ADDRESS))?;
+            socket.send(&claim(number))?;
         }
         sent += BURST;
         let now = Instant::now();
@@ -71,7 +81,7 @@ fn footprints(group: &Group<'_>) -> anyhow::Result<Vec<(Duration, usize)>> {
     group.agents.iter().map(|agent| Ok((cpu_time(agent.pid()?)?, agent.log().lines().count()))).collect()
 }
 
-fn withstands(claimant: impl Fn(u32) -> [u8; 6]) -> anyhow::Result<()> {
+fn withstands(claim: impl Fn(u32) -> Vec<u8>) -> anyhow::Result<()> {
     let mut hosts = Hosts::new(3)?;
     let forger = hosts.segment.host("forger")?;
     let group = hosts.start(&[VIP_ADDRESS], "after 30s", &AgentOptions::default())?;
@@ -82,7 +92,7 @@ fn withstands(claimant: impl Fn(u32) -> [u8; 6]) -> anyhow::Result<()> {
     let prober = Prober::start(&hosts.client, VIP_ADDRESS, INTERVAL)?;
     // Requests of the nodes: the answers to the prober's are not among them.
     let nodes = Tcpdump::start(&hosts.client, "arp[6:2] = 1 and not arp src net 10.77.128.0/18")?;
-    let sent = flood(&forger, claimant)?;
+    let sent = flood(&forger, claim)?;
     let frames = nodes.finish()?;
     let report = prober.finish()?;
     let after = footprints(&group)?;
@@ -116,13 +126,14 @@ fn withstands(claimant: impl Fn(u32) -> [u8; 6]) -> anyhow::Result<()> {
 
 #[test]
 fn a_flood_of_a_strangers_claims_moves_nothing() -> anyhow::Result<()> {
-    withstands(|_| [2, 0, 0, 0x66, 0, 1])
+    withstands(|_| announcement([2, 0, 0, 0x66, 0, 1]))
 }
 
 #[test]
-fn a_flood_of_claims_from_ever_new_strangers_moves_nothing() -> anyhow::Result<()> {
+fn a_flood_of_claims_and_answers_from_ever_new_strangers_moves_nothing() -> anyhow::Result<()> {
     withstands(|number| {
         let [.., high, low] = number.to_be_bytes();
-        [2, 0, 0, 0x66, high, low]
+        let stranger = [2, 0, 0, 0x66, high, low];
+        if number % 2 == 0 { announcement(stranger) } else { answer(stranger) }
     })
 }

@@ -22,7 +22,7 @@ type Forgery = (&'static str, fn(&mut Vec<u8>), &'static str);
 
 const FORGERIES: [Forgery; 24] = [
     ("a source off the link", |frame| put(frame, at::SOURCE, [192, 0, 2, 1]), "sbfd_off_link"),
-    ("the node's own address as source", own_source, "sbfd_own_source"),
+    ("the node's own address as source", |frame| own_source(frame), "sbfd_own_source"),
     ("a broadcast source", |frame| put(frame, at::SOURCE, [10, 77, 255, 255]), "sbfd_not_unicast"),
     ("a multicast source", |frame| put(frame, at::SOURCE, [224, 0, 0, 1]), "sbfd_off_link"),
     ("another destination", |frame| put(frame, at::DESTINATION, [10, 77, 9, 9]), "sbfd_other_destination"),
@@ -47,7 +47,7 @@ const FORGERIES: [Forgery; 24] = [
     ("no D bit", |frame| frame[at::STATE_FLAGS] &= !DEMAND, "sbfd_not_demand"),
 ];
 
-fn own_source(frame: &mut Vec<u8>) {
+fn own_source(frame: &mut [u8]) {
     let own = get::<4>(frame, at::DESTINATION);
     put(frame, at::SOURCE, own);
 }
