@@ -207,10 +207,13 @@ impl Holding {
     }
 
     fn defend(&mut self, at: Place, interval_ns: u64, step: u8, now: BoottimeNs) {
-        let State::Holding(tenure) = &mut self.hold_mut(at).state else { return };
+        let hold = self.hold_mut(at);
+        // Just after the gain more is to be announced than a defence: a claim brings that forward, and cuts none of it.
+        let pending = hold.due[Slot::Announce as usize].map_or(step, |(_, pending)| pending.min(step));
+        let State::Holding(tenure) = &mut hold.state else { return };
         if tenure.defended_at.is_none_or(|defended_at| now >= defended_at + interval_ns) {
             tenure.defended_at = Some(now);
-            self.arm(at, Slot::Announce, now, step);
+            self.arm(at, Slot::Announce, now, pending);
         }
     }
 

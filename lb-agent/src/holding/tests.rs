@@ -471,6 +471,14 @@ fn a_strangers_claim_is_told_and_answered_by_one_announcement_each_ten_seconds()
 }
 
 #[test]
+fn a_strangers_claim_on_a_vip_just_gained_does_not_cut_its_announcements_short() {
+    let mut play = Play::new(candidate(&[ME]));
+    assert_eq!(announces(&play.until(200 * MS)), [150, 150]);
+    play.hear_stranger(Saying::Announcement);
+    assert_eq!(announces(&play.until(10 * S)), [200, 200, 1_200, 2_300, 3_400, 4_500, 5_600]);
+}
+
+#[test]
 fn a_holders_silence_counts_only_once_no_crowd_of_claims_can_have_drowned_its_answer() {
     let mut play = Play::behind();
     while play.now < 20 * S {
