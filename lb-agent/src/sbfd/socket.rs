@@ -21,6 +21,9 @@ use super::{SessionKey, Target};
 const DYNAMIC_PORTS: std::ops::RangeInclusive<u16> = 49_152..=65_535;
 /// Ports that are tried before the session has to wait for the next probe.
 const TRIES: usize = 8;
+/// Tries to send or receive. Each takes off an error that ICMP has left on the socket, which anyone may have sent: that is
+/// no verdict, and no reason to hold a probe back or to leave an answer unread.
+const TRIES_PAST_ERRORS: usize = 8;
 /// Network control (RFC 2474: CS6), as the probes of a routing protocol.
 const CS6: i32 = 0xc0;
 
@@ -67,13 +70,15 @@ impl Socket {
         Err(result.err().unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
     }
 
+    /// Sends a probe, whatever ICMP has reported meanwhile.
     pub(super) fn send(&self, packet: &[u8; CONTROL_LEN]) -> io::Result<()> {
-        self.0.send(packet).map(drop)
+        let try_once = || self.0.send(packet).map(drop);
+        (1..TRIES_PAST_ERRORS).map(|_| try_once()).find(Result::is_ok).unwrap_or_else(try_once)
     }
 
-    /// The next datagram with its TTL, written to `buffer`; `None` when there is none.
+    /// The next datagram with its TTL, written to `buffer`; `None` when there is none, or nothing but errors.
     pub(super) fn receive<'a>(&self, buffer: &'a mut [u8]) -> Option<(u8, &'a [u8])> {
-        loop {
+        for _ in 0..TRIES_PAST_ERRORS {
             let mut control = cmsg_space!(i32);
             let mut parts = [io::IoSliceMut::new(buffer)];
             let message =
@@ -91,15 +96,10 @@ impl Socket {
                     return Some((ttl, &buffer[..len]));
                 }
                 Err(nix::errno::Errno::EAGAIN) => return None,
-                // What ICMP has reported is taken off; no verdict by itself.
-                Err(
-                    nix::errno::Errno::EINTR
-                    | nix::errno::Errno::ECONNREFUSED
-                    | nix::errno::Errno::EHOSTUNREACH,
-                ) => {}
-                Err(_) => return None,
+                Err(_) => {}
             }
         }
+        None
     }
 }
 
@@ -121,4 +121,26 @@ fn set(socket: &OwnedFd, level: libc::c_int, option: libc::c_int, value: libc::c
 fn bind(socket: &UdpSocket, address: SocketAddr) -> io::Result<()> {
     use nix::sys::socket::{SockaddrStorage, bind};
     bind(socket.as_raw_fd(), &SockaddrStorage::from(address)).map_err(io::Error::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn a_probe_goes_out_although_icmp_has_reported_a_closed_port() {
+        let (local, peer) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(127, 0, 78, 4).into());
+        let target = Target { local, your_discriminator: 1 };
+        let key = SessionKey { ifindex: 1, peer };
+        let socket = Socket::open(key, target, &mut fastrand::Rng::new()).unwrap();
+        socket.send(&[1; CONTROL_LEN]).unwrap(); // the loopback reports it before this returns
+        let reflector = UdpSocket::bind((peer, SBFD_PORT)).unwrap();
+        reflector.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        socket.send(&[2; CONTROL_LEN]).unwrap();
+        let mut received = [0; CONTROL_LEN];
+        reflector.recv(&mut received).expect("the second probe");
+        assert_eq!(received, [2; CONTROL_LEN]);
+    }
 }
