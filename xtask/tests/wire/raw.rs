@@ -69,12 +69,17 @@ pub fn probe(from: &Host, to: &Host, my_discriminator: [u8; 4]) -> Vec<u8> {
 
 /// Makes the checksums right that a change has made wrong; a datagram whose checksum is to be left out gets none.
 pub fn mend(frame: &mut [u8]) {
-    put(frame, at::IP_CHECKSUM, [0, 0]);
-    let ip = checksum(&frame[at::IP..at::SOURCE_PORT]);
-    put(frame, at::IP_CHECKSUM, ip);
+    mend_ip(frame);
     put(frame, at::UDP_CHECKSUM, [0, 0]);
     let udp = checksum(&pseudo_header_and_datagram(frame));
     put(frame, at::UDP_CHECKSUM, if udp == [0, 0] { [0xff; 2] } else { udp });
+}
+
+/// The same for the IP header alone.
+pub fn mend_ip(frame: &mut [u8]) {
+    put(frame, at::IP_CHECKSUM, [0, 0]);
+    let checksum = checksum(&frame[at::IP..at::SOURCE_PORT]);
+    put(frame, at::IP_CHECKSUM, checksum);
 }
 
 /// Fails unless both checksums of a frame are right; a datagram may have none.
@@ -95,7 +100,7 @@ fn pseudo_header_and_datagram(frame: &[u8]) -> Vec<u8> {
 }
 
 /// The Internet checksum (RFC 1071); zero over what carries its own.
-fn checksum(bytes: &[u8]) -> [u8; 2] {
+pub fn checksum(bytes: &[u8]) -> [u8; 2] {
     let word = |pair: &[u8]| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0));
     let mut sum: u32 = bytes.chunks(2).map(word).sum();
     while sum > 0xffff {

@@ -1,6 +1,7 @@
 //! Forged replies towards the initiator: a live peer is not taken for gone, nor a dead one for alive.
 
 use std::{
+    fs,
     net::Ipv4Addr,
     sync::{
         Arc,
@@ -10,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use lb_common::wire::ethernet::ETHERTYPE_IPV4;
 use xtask::testbed::{AgentOptions, Group, Host, Hosts, PacketSocket, Prober};
 
@@ -20,6 +22,8 @@ use crate::{
 
 /// Between two rounds of forgeries: several of each kind within a detection time.
 const ROUND: Duration = Duration::from_millis(10);
+/// In each round: so many that one would come before each probe.
+const UNREACHABLES: usize = 30;
 const SEEN: Duration = Duration::from_secs(2);
 const FAILOVER: Duration = Duration::from_millis(400);
 
@@ -81,6 +85,36 @@ fn flawed(reply: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         raw::mend(&mut forged);
         forged
     })
+}
+
+/// An ICMP error for the probe that a reply answers: Destination Unreachable, port unreachable (RFC 792), as if from the
+/// peer.
+fn unreachable(reply: &[u8]) -> Vec<u8> {
+    let mut probe = reply.to_vec();
+    raw::swap::<4>(&mut probe, at::SOURCE, at::DESTINATION);
+    raw::swap::<2>(&mut probe, at::SOURCE_PORT, at::DESTINATION_PORT);
+    raw::mend(&mut probe);
+    let mut message = vec![3, 3, 0, 0, 0, 0, 0, 0];
+    message.extend(&probe[at::IP..at::VERSION_DIAG]);
+    let checksum = raw::checksum(&message);
+    put(&mut message, 2, checksum);
+
+    let mut frame = reply[..at::SOURCE_PORT].to_vec();
+    frame[at::PROTOCOL] = 1;
+    put(&mut frame, at::TOTAL_LEN, [0, 56]);
+    frame.extend(message);
+    raw::mend_ip(&mut frame);
+    frame
+}
+
+/// ICMP errors that a host has taken (RFC 2011: icmpInDestUnreachs).
+fn unreachables_in(host: &Host) -> anyhow::Result<u64> {
+    let text = host.netns.run(|| fs::read_to_string("/proc/thread-self/net/snmp"))??;
+    let lines: Vec<Vec<&str>> =
+        text.lines().filter_map(|line| Some(line.strip_prefix("Icmp: ")?.split(' ').collect())).collect();
+    let [names, values] = lines.as_slice() else { anyhow::bail!("counters of ICMP in\n{text}") };
+    let place = names.iter().position(|&name| name == "InDestUnreachs");
+    Ok(values[place.context("no InDestUnreachs")?].parse()?)
 }
 
 /// A thread that sends frames over and over.
@@ -150,6 +184,7 @@ fn forged_replies_do_not_take_a_live_holder_down() -> anyhow::Result<()> {
         forged.extend(flawed(&reply));
         // States that reflectors are never in.
         forged.extend([saying(DOWN, &reply), saying(0x80, &reply)]);
+        forged.extend(vec![unreachable(&reply); UNREACHABLES]);
     }
     let before = group.agents.iter().map(|agent| agent.log().len()).collect::<Vec<_>>();
     let prober = Prober::start(&scene.hosts.client, VIP_ADDRESS, INTERVAL)?;
@@ -158,6 +193,7 @@ fn forged_replies_do_not_take_a_live_holder_down() -> anyhow::Result<()> {
     let rounds = forging.finish()?;
     let report = prober.finish()?;
     crate::assert_seamless(&report);
+    assert!(unreachables_in(&scene.hosts.nodes[(holder + 1) % 3])? > 1_000, "ICMP errors arrive");
     assert_eq!(report.answers.keys().collect::<Vec<_>>(), [&scene.hosts.nodes[holder].mac]);
     assert!(rounds > 50, "{rounds} rounds only");
     for (agent, before) in group.agents.iter().zip(before) {
