@@ -11,7 +11,6 @@ use crate::{
 
 /// What the tests call, besides the agent.
 const TOOLS: &[Needed] = &[
-const TOOLS: &[Needed] = &[
     needed("ip", "iproute2"),
     needed("arping", "iputils-arping"),
     needed("ping", "iputils-ping"),

@@ -10,8 +10,8 @@ mod interfaces;
 mod interop;
 mod lease;
 mod pins;
-mod shutdown;
 mod raw;
+mod shutdown;
 
 use std::{net::Ipv4Addr, time::Duration};
 

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use lb_common::wire::{
     arp::{Frame, Kind},
-    ethernet::Mac,
+    ethernet::{ETHERTYPE_ARP, Mac},
 };
 
 use super::{Limit, SBFD_DEFAULT, ms, options};
@@ -83,7 +83,7 @@ fn takeover(
     of_lost: usize,
 ) -> anyhow::Result<Takeover> {
     let logged = agent.log().len();
-    let socket = hosts.client.netns.run(|| PacketSocket::open("eth0"))??;
+    let socket = PacketSocket::open(&hosts.client, ETHERTYPE_ARP)?;
     let stop = AtomicBool::new(false);
     let (programmed_at, announced_at) = thread::scope(|scope| {
         let announcements = scope.spawn(|| last_announcement(&socket, agent.host().mac, of_lost, &stop));
