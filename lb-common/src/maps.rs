@@ -12,11 +12,11 @@ mod vip;
 pub use agent::{ABANDONED_AFTER_NS, AGENT_STALE_AFTER_NS, Agent, Lease};
 pub use claim::{CLAIM_INTERVAL_NS, CLAIMS_PER_INTERVAL, Claim, ClaimKind, ClaimLimit};
 pub use iface::{Iface, NotANeighbour};
-pub use peer::{PeerKeyV4, PeerStats, UNKNOWN_REPLIES_PER_SECOND, UnknownLimit};
-pub use vip::{Role, SELF_TEST_IFINDEX, SELF_TEST_MAC, VipEntry, VipKey, VipKeyV4, VipStats};
+pub use peer::{PeerKeyV4, PeerKeyV6, PeerStats, UNKNOWN_REPLIES_PER_SECOND, UnknownLimit};
+pub use vip::{Role, SELF_TEST_IFINDEX, SELF_TEST_MAC, VipEntry, VipKey, VipKeyV4, VipKeyV6, VipStats};
 
 /// Version of everything in this module. Pinned maps live in a directory that carries it.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Entries in each map that is keyed by VIP.
 pub const MAX_VIPS: u32 = 131_072;
@@ -28,23 +28,26 @@ pub const MAX_INTERFACES: u32 = 1024;
 pub const EVENT_BYTES: u32 = 65_536;
 
 const _: () = assert!(size_of::<VipKeyV4>() == 8);
+const _: () = assert!(size_of::<VipKeyV6>() == 20);
 const _: () = assert!(size_of::<VipEntry>() == 8);
 const _: () = assert!(size_of::<ClaimLimit>() == 24);
 const _: () = assert!(size_of::<VipStats>() == 24 + size_of::<ClaimLimit>());
 const _: () = assert!(size_of::<Agent>() == 24);
-const _: () = assert!(size_of::<Iface>() == 16);
+const _: () = assert!(size_of::<Iface>() == 64);
 const _: () = assert!(size_of::<PeerStats>() == 16);
 const _: () = assert!(size_of::<UnknownLimit>() == 8);
 const _: () = assert!(size_of::<Claim>() == 40);
 
 #[cfg(feature = "user")]
 mod user {
-    use super::{Agent, Iface, PeerStats, UnknownLimit, VipEntry, VipKeyV4, VipStats};
+    use super::{Agent, Iface, PeerStats, UnknownLimit, VipEntry, VipKeyV4, VipKeyV6, VipStats};
     use crate::reason::FrameCounters;
 
     // SAFETY: `repr(C)`, made of integers and byte arrays only, and by the size asserts above without
     // padding, so every bit pattern is a value and no byte is uninitialized.
     unsafe impl aya::Pod for VipKeyV4 {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for VipKeyV6 {}
     // SAFETY: as above.
     unsafe impl aya::Pod for VipEntry {}
     // SAFETY: as above.

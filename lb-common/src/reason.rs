@@ -69,7 +69,7 @@ pub enum Action {
 }
 
 fates! {
-    /// A request for a VIP announced here: answered.
+    /// A request (ARP) or solicitation (NDP) for a VIP announced here: answered. Both count as requests below.
     Answered, answered, Answer;
     /// The reserved entry of the self-test: answered, but never counted.
     SelfTest, self_test, Answer;
@@ -83,11 +83,12 @@ fates! {
     LeaseAbandoned, lease_abandoned, Pass;
     /// A request for an address that no entry names on this interface.
     NotOurTarget, not_our_target, Pass;
-    /// A request for a VIP sent to the link-layer address of another station.
+    /// A request for a VIP sent to the link-layer address of another station, or to an IP address that is neither the VIP nor
+    /// the group in which it is asked for.
     OtherDestination, other_destination, Pass;
-    /// An announcement (RFC 5227, 3: spa = tpa) that claims no VIP of ours.
+    /// An announcement (RFC 5227, 3: spa = tpa; RFC 4861, 7.2.6: unsolicited) that claims no VIP of ours.
     Announcement, announcement, Pass;
-    /// A reply that claims no VIP of ours.
+    /// A reply, or a solicited advertisement, that claims no VIP of ours.
     Reply, reply, Pass;
     /// An announcement or reply that claims a VIP announced here for another station.
     ForeignClaim, foreign_claim, Pass;
@@ -103,6 +104,35 @@ fates! {
     VlanTagged, vlan_tagged, Pass;
     /// Outgoing, with a VIP that is not announced here as sender: sender replaced.
     SenderRewritten, sender_rewritten, Pass;
+    /// Outgoing, with a VIP that is not announced here as the sender of a solicitation, and the interface has no address of its
+    /// own to put there: from no address it would be a probe for duplicates.
+    SenderUnknown, sender_unknown, Drop;
+    /// Outgoing, the stack's own advertisement of a VIP that is not announced here.
+    Unheld, unheld, Drop;
+    /// A request for a VIP announced here for whose answer the frame could not be made long enough.
+    NoRoom, no_room, Pass;
+    /// A solicitation or advertisement behind an extension header: NDP does not come so (RFC 6980, 5).
+    NdpExtension, ndp_extension, Pass;
+    /// A solicitation or advertisement whose IP version is not that of its EtherType.
+    NdpIpHeader, ndp_ip_header, Pass;
+    /// A solicitation or advertisement that may have come through a router: its hop limit is not 255 (RFC 4861, 7.1).
+    NdpHopLimit, ndp_hop_limit, Pass;
+    /// A solicitation or advertisement with another ICMPv6 code than 0 (RFC 4861, 7.1).
+    NdpCode, ndp_code, Pass;
+    /// A solicitation or advertisement whose IP header gives a length that it cannot have.
+    NdpLength, ndp_length, Pass;
+    /// A solicitation or advertisement with more options than are looked at.
+    NdpTooLong, ndp_too_long, Pass;
+    /// A solicitation or advertisement for a group (RFC 4861, 7.1).
+    NdpTarget, ndp_target, Pass;
+    /// A solicitation or advertisement with an option without length, or beyond its end (RFC 4861, 7.1).
+    NdpOptionLength, ndp_option_length, Pass;
+    /// A solicitation or advertisement with a wrong checksum (RFC 4861, 7.1).
+    NdpChecksum, ndp_checksum, Pass;
+    /// A probe for duplicates to another group than the target's, or with a link-layer address (RFC 4861, 7.1.1).
+    NdpUnspecifiedSource, ndp_unspecified_source, Pass;
+    /// An advertisement to a group that says it was asked for (RFC 4861, 7.1.2).
+    NdpSolicitedByGroup, ndp_solicited_by_group, Pass;
     /// A probe by S-BFD, answered: this node is up.
     Reflected, reflected, Answer;
     /// A probe by S-BFD, answered: this node is not to be used (drained, or its agent's lease has ended).
@@ -113,10 +143,12 @@ fates! {
     SbfdIpHeader, sbfd_ip_header, Pass;
     /// A probe in fragments.
     SbfdFragment, sbfd_fragment, Pass;
-    /// A probe that may have come through a router: its TTL is not 255 (RFC 5881, 5).
+    /// A probe that may have come through a router: its TTL or hop limit is not 255 (RFC 5881, 5).
     SbfdHopLimit, sbfd_hop_limit, Pass;
     /// A probe whose IP and UDP headers give another length than that of a packet without authentication.
     SbfdLength, sbfd_length, Pass;
+    /// A probe over IPv6 without the checksum that UDP has to have there (RFC 8200, 8.1).
+    SbfdNoChecksum, sbfd_no_checksum, Pass;
     /// From the port of a reflector, as answers are and probes are not (RFC 7881, 4).
     SbfdSourcePort, sbfd_source_port, Pass;
     /// A probe of another BFD version (RFC 5880, 6.8.6).

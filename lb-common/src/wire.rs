@@ -5,6 +5,8 @@ pub mod arp;
 pub mod bfd;
 pub mod checksum;
 pub mod ethernet;
+pub mod icmpv6;
 pub mod ipv4;
+pub mod ipv6;
 pub mod sbfd;
 pub mod udp;

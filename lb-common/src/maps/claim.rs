@@ -5,7 +5,7 @@ pub const CLAIM_INTERVAL_NS: u64 = 100_000_000;
 /// Claims on one VIP that reach the ring buffer in [`CLAIM_INTERVAL_NS`], whoever makes them.
 pub const CLAIMS_PER_INTERVAL: u8 = 8;
 
-/// Another station said that it has a VIP that stands in `LB_VIPS_V4`: an event in `LB_EVENTS`.
+/// Another station said that it has a VIP that stands in `LB_VIPS_V4` or `LB_VIPS_V6`: an event in `LB_EVENTS`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(C)]
 pub struct Claim {
@@ -29,11 +29,12 @@ pub struct Claim {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
 pub enum ClaimKind {
-    /// A request with spa = tpa (RFC 5227, 3).
+    /// A request with spa = tpa (RFC 5227, 3); an unsolicited Neighbor Advertisement (RFC 4861, 7.2.6), or a solicitation
+    /// from the address that it asks for.
     Announcement = 1,
-    /// A reply with spa = tpa, which nobody asked for.
+    /// A reply with spa = tpa, which nobody asked for. NDP has no such form beside the announcement.
     GratuitousReply = 2,
-    /// A reply to somebody's request.
+    /// A reply to somebody's request; a solicited Neighbor Advertisement.
     Answer = 3,
     /// An announcement that was sent to this node alone.
     ToOne = 4,

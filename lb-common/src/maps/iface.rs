@@ -1,5 +1,7 @@
 //! What the programs need to know of an interface.
 
+use crate::wire::ipv6;
+
 /// An interface's own addresses: the value of `LB_IFACES`, keyed by interface index.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[repr(C)]
@@ -13,6 +15,13 @@ pub struct Iface {
     pub mac: [u8; 6],
     /// Zero.
     pub reserved: [u8; 2],
+    /// The interface's own link-local IPv6 address, all zero where there is none. On the way out it replaces a foreign VIP
+    /// as the sender of a Neighbor Solicitation. Probes by S-BFD are for it or for `ipv6`.
+    pub ipv6_link_local: [u8; 16],
+    /// Another IPv6 address of its own, of more than the link's scope; all zero where there is none.
+    pub ipv6: [u8; 16],
+    /// Netmask of `ipv6`, wire order.
+    pub ipv6_mask: [u8; 16],
 }
 
 /// Why the sender of a packet is no other host on the interface's prefix.
@@ -57,6 +66,33 @@ impl Iface {
         }
         Ok(())
     }
+
+    /// Whether `address` is the interface's own.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_own_ipv6(&self, address: [u8; 16]) -> bool {
+        let address = u128::from_ne_bytes(address);
+        address != 0
+            && (address == u128::from_ne_bytes(self.ipv6_link_local)
+                || address == u128::from_ne_bytes(self.ipv6))
+    }
+
+    /// Whether `address` is that of another host on the interface's link: link-local, or of the interface's prefix.
+    ///
+    /// # Errors
+    /// [`NotANeighbour`] where it is none.
+    #[inline(always)]
+    pub const fn check_neighbour_ipv6(&self, address: [u8; 16]) -> Result<(), NotANeighbour> {
+        if self.is_own_ipv6(address) {
+            return Err(NotANeighbour::Own);
+        }
+        if !ipv6::is_unicast(address) {
+            return Err(NotANeighbour::NotUnicast);
+        }
+        let [own, mask] = [u128::from_ne_bytes(self.ipv6), u128::from_ne_bytes(self.ipv6_mask)];
+        let is_of_prefix = own != 0 && (u128::from_ne_bytes(address) ^ own) & mask == 0;
+        if is_of_prefix || ipv6::is_link_local(address) { Ok(()) } else { Err(NotANeighbour::OffLink) }
+    }
 }
 
 #[cfg(test)]
@@ -88,5 +124,38 @@ mod tests {
         let wide = iface([10, 77, 0, 2], 0);
         assert_eq!(wide.check_neighbour_ipv4([224, 0, 0, 1]), Err(NotUnicast));
         assert_eq!(wide.check_neighbour_ipv4([0; 4]), Err(NotUnicast));
+    }
+
+    fn ipv6(address: &str) -> [u8; 16] {
+        address.parse::<std::net::Ipv6Addr>().unwrap().octets()
+    }
+
+    fn iface_v6(address: &str, mask: &str) -> Iface {
+        Iface {
+            ipv6_link_local: ipv6("fe80::2"),
+            ipv6: ipv6(address),
+            ipv6_mask: ipv6(mask),
+            ..Iface::default()
+        }
+    }
+
+    #[test]
+    fn own_ipv6_addresses_are_the_two_that_the_interface_has() {
+        let iface = iface_v6("2001:db8::2", "ffff:ffff:ffff:ffff::");
+        assert!(iface.is_own_ipv6(ipv6("fe80::2")) && iface.is_own_ipv6(ipv6("2001:db8::2")));
+        assert!(!iface.is_own_ipv6(ipv6("fe80::3")) && !Iface::default().is_own_ipv6([0; 16]));
+    }
+
+    #[test]
+    fn ipv6_neighbours_are_link_local_or_of_the_prefix() {
+        use NotANeighbour::{NotUnicast, OffLink, Own};
+        let on_64 =
+            |address| iface_v6("2001:db8::2", "ffff:ffff:ffff:ffff::").check_neighbour_ipv6(ipv6(address));
+        assert_eq!([on_64("2001:db8::3"), on_64("fe80::3"), on_64("febf::3")], [Ok(()); 3]);
+        assert_eq!([on_64("2001:db8::2"), on_64("fe80::2")], [Err(Own); 2]);
+        assert_eq!([on_64("2001:db8:0:1::3"), on_64("fec0::3"), on_64("::1")], [Err(OffLink); 3]);
+        assert_eq!([on_64("::"), on_64("ff02::1")], [Err(NotUnicast); 2]);
+        let no_prefix = |address| iface_v6("::", "::").check_neighbour_ipv6(ipv6(address));
+        assert_eq!([no_prefix("2001:db8::3"), no_prefix("fe80::3")], [Err(OffLink), Ok(())]);
     }
 }

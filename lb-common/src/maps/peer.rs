@@ -9,8 +9,10 @@ const INTERVAL_NS: u64 = 1_000_000_000 / UNKNOWN_REPLIES_PER_SECOND;
 
 /// Key of `LB_PEERS_V4`: a peer's address on an interface.
 pub type PeerKeyV4 = VipKey<[u8; 4]>;
+/// Key of `LB_PEERS_V6`.
+pub type PeerKeyV6 = VipKey<[u8; 16]>;
 
-/// A known peer: the value of `LB_PEERS_V4`. The agent makes the entries; such a peer is answered without limit.
+/// A known peer: the value of `LB_PEERS_V4` and `LB_PEERS_V6`. The agent makes the entries; such a peer is answered without limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[repr(C)]
 pub struct PeerStats {

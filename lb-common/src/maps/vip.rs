@@ -19,8 +19,10 @@ pub struct VipKey<A> {
 
 /// Key of `LB_VIPS_V4` and `LB_STATS_V4`.
 pub type VipKeyV4 = VipKey<[u8; 4]>;
+/// Key of `LB_VIPS_V6` and `LB_STATS_V6`.
+pub type VipKeyV6 = VipKey<[u8; 16]>;
 
-/// What the kernel does about a VIP on one interface: the value of `LB_VIPS_V4`.
+/// What the kernel does about a VIP on one interface: the value of `LB_VIPS_V4` and `LB_VIPS_V6`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(C)]
 pub struct VipEntry {
@@ -67,7 +69,7 @@ impl VipEntry {
     }
 }
 
-/// Counters of one VIP on one interface: the value of `LB_STATS_V4`. Kept apart from [`VipEntry`] so that a
+/// Counters of one VIP on one interface: the value of `LB_STATS_V4` and `LB_STATS_V6`. Kept apart from [`VipEntry`] so that a
 /// change of role does not reset them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[repr(C)]

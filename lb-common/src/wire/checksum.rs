@@ -13,17 +13,37 @@ pub const fn add<const N: usize>(mut sum: u32, bytes: &[u8; N]) -> u32 {
     sum
 }
 
-/// The checksum of a sum, as it stands in UDP: all ones in place of zero, which would mean none (RFC 768).
+/// Folds a sum to the 16 bits that it stands for.
 #[must_use]
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "folded twice, a sum of 32 bits has no more than 16")]
-pub const fn udp(sum: u32) -> [u8; 2] {
+const fn fold(sum: u32) -> u16 {
     let folded = (sum >> 16) + (sum & 0xffff);
-    let folded = (folded >> 16) + (folded & 0xffff);
-    match !(folded as u16) {
+    ((folded >> 16) + (folded & 0xffff)) as u16
+}
+
+/// The checksum of a sum, as it stands in ICMPv6 (RFC 4443, 2.3).
+#[must_use]
+#[inline(always)]
+pub const fn icmpv6(sum: u32) -> [u8; 2] {
+    (!fold(sum)).to_be_bytes()
+}
+
+/// The checksum of a sum, as it stands in UDP: all ones in place of zero, which would mean none (RFC 768).
+#[must_use]
+#[inline(always)]
+pub const fn udp(sum: u32) -> [u8; 2] {
+    match !fold(sum) {
         0 => [0xff; 2],
         checksum => checksum.to_be_bytes(),
     }
+}
+
+/// Whether a sum over everything, the checksum included, says that nothing has changed on the way.
+#[must_use]
+#[inline(always)]
+pub const fn is_right(sum: u32) -> bool {
+    fold(sum) == 0xffff
 }
 
 #[cfg(test)]
@@ -38,5 +58,7 @@ mod tests {
         assert_eq!(udp(sum), [0x22, 0x0d]);
         assert_eq!(udp(add(sum, &[0x22, 0x0d])), [0xff; 2]);
         assert_eq!(udp(0x1_ffff), [0xff, 0xfe]);
+        assert_eq!((icmpv6(sum), icmpv6(0xffff)), ([0x22, 0x0d], [0, 0]));
+        assert!(is_right(add(sum, &icmpv6(sum))) && !is_right(sum));
     }
 }

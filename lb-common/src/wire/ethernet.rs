@@ -9,6 +9,8 @@ pub const BROADCAST: Mac = [0xff; 6];
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
 /// EtherType of ARP.
 pub const ETHERTYPE_ARP: u16 = 0x0806;
+/// EtherType of IPv6.
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// Bytes of the header.
 pub const HEADER_LEN: usize = 14;
 /// Shortest frame on the wire without its FCS (IEEE 802.3, 4A.4.2); shorter ones are padded to it.

@@ -62,6 +62,7 @@ unsafe impl sbfd::Network for Header {
     type Address = [u8; 4];
 
     const ETHERTYPE: u16 = ETHERTYPE_IPV4;
+    const NEEDS_UDP_CHECKSUM: bool = false;
 
     #[inline(always)]
     fn next_protocol(&self) -> u8 {

@@ -2,7 +2,7 @@
 
 use super::{
     bfd::{self, CONTROL_LEN, Control, Diag, ON_LINK_TTL, SBFD_PORT, State},
-    checksum, ethernet, ipv4, udp,
+    checksum, ethernet, ipv4, ipv6, udp,
 };
 
 /// Bytes of a UDP datagram with a Control packet.
@@ -19,6 +19,8 @@ pub unsafe trait Network: Copy {
 
     /// EtherType, host byte order.
     const ETHERTYPE: u16;
+    /// Whether a datagram has to have a checksum (RFC 8200, 8.1).
+    const NEEDS_UDP_CHECKSUM: bool;
 
     /// Number of the protocol above.
     fn next_protocol(&self) -> u8;
@@ -57,6 +59,8 @@ pub struct Frame<N> {
 
 /// A frame over IPv4, 66 bytes.
 pub type FrameV4 = Frame<ipv4::Header>;
+/// A frame over IPv6, 86 bytes.
+pub type FrameV6 = Frame<ipv6::Header>;
 
 /// Why a frame is no probe for a reflector on the link.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,6 +77,8 @@ pub enum Malformed {
     HopLimit,
     /// IP and UDP do not agree on the one length that the format has.
     Length,
+    /// No UDP checksum over IPv6 (RFC 8200, 8.1).
+    NoChecksum,
     /// A reflector's answer comes from this port (RFC 7881, 4); no probe does, lest two reflectors answer each other.
     SourcePort,
     /// The Control packet.
@@ -129,6 +135,9 @@ impl<N: Network> Frame<N> {
         if self.ip.payload_len() != UDP_LEN || self.udp.datagram_len() != UDP_LEN {
             return Err(Malformed::Length);
         }
+        if N::NEEDS_UDP_CHECKSUM && !self.udp.has_checksum() {
+            return Err(Malformed::NoChecksum);
+        }
         if self.udp.source_port() == SBFD_PORT {
             return Err(Malformed::SourcePort);
         }
@@ -148,26 +157,25 @@ impl<N: Network> Frame<N> {
         ChangedWord { before, after: self.control.first_word() }
     }
 
+    /// The frame as bytes on the wire, without padding.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8] {
+        // SAFETY: by what `Network` and the headers' asserts promise the frame has no padding and alignment 1.
+        unsafe { core::slice::from_raw_parts(core::ptr::from_ref(self).cast(), Self::LEN) }
+    }
+
     /// Computes the UDP checksum anew; a probe without one stays without (RFC 768).
     #[inline(always)]
     pub fn renew_checksum(&mut self) {
-        if u16::from_ne_bytes(self.udp.checksum_be) != 0 {
+        if self.udp.has_checksum() {
             let sum = self.ip.pseudo_header_sum(UDP_LEN) + self.udp.sum();
             self.udp.checksum_be = checksum::udp(checksum::add(sum, self.control.as_bytes()));
         }
     }
 }
 
-impl FrameV4 {
-    /// The frame as bytes on the wire, without padding.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
-        // SAFETY: `repr(C)` of byte arrays only, so no padding, alignment 1 and, by the assert below, this size.
-        unsafe { &*core::ptr::from_ref(self).cast() }
-    }
-}
-
 const _: () = assert!(FrameV4::LEN == 66 && align_of::<FrameV4>() == 1);
+const _: () = assert!(FrameV6::LEN == 86 && align_of::<FrameV6>() == 1);
 
 #[cfg(test)]
 mod tests;

@@ -40,6 +40,13 @@ impl Header {
         u16::from_be_bytes(self.datagram_len_be)
     }
 
+    /// Whether the sender has made a checksum.
+    #[must_use]
+    #[inline(always)]
+    pub const fn has_checksum(&self) -> bool {
+        u16::from_ne_bytes(self.checksum_be) != 0
+    }
+
     /// Turns the datagram around.
     #[inline(always)]
     pub const fn swap_ports(&mut self) {
