@@ -406,7 +406,7 @@ impl Agent {
             ipv4: own.map_or([0; 4], |own| own.addr().octets()),
             ipv4_mask: own.map_or([0; 4], |own| own.netmask().octets()),
             mac: interface.mac.unwrap_or_default(),
-            reserved: [0; 2],
+            ..Iface::default()
         }
     }
 

@@ -14,8 +14,10 @@ mod events;
 mod frames;
 mod ifaces;
 mod lease;
+mod ndp;
 mod packet;
 mod peers;
+mod resolution;
 mod sbfd;
 mod vips;
 
@@ -24,7 +26,13 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
-use lb_common::reason::{Action, Fate};
+use lb_common::{
+    reason::{Action, Fate},
+    wire::{
+        ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6},
+        ipv4, ipv6,
+    },
+};
 use packet::{Packet, SkbPacket, XdpPacket};
 
 /// XDP ingress for kernels that know multi-buffer frames (5.18 and later).
@@ -52,7 +60,12 @@ fn xdp_ingress(context: XdpContext) -> u32 {
 /// Each handler knows its own frames; for most traffic these are a few comparisons, and all that it costs.
 #[inline(always)]
 fn ingress<P: Packet>(packet: &mut P) -> Option<Fate> {
-    arp::ingress(packet).or_else(|| sbfd::ingress(packet))
+    match packet.ethertype() {
+        ETHERTYPE_ARP => Some(arp::ingress(packet)),
+        ETHERTYPE_IPV4 => sbfd::ingress::<ipv4::Header, P>(packet),
+        ETHERTYPE_IPV6 => ndp::ingress(packet).or_else(|| sbfd::ingress::<ipv6::Header, P>(packet)),
+        _ => None,
+    }
 }
 
 /// tc ingress: the same answers where XDP cannot send or would cost too much.
@@ -66,14 +79,23 @@ pub fn lb_tc_ingress(context: TcContext) -> i32 {
     }
 }
 
-/// tc egress: no request leaves with a VIP of another node as its sender.
+/// tc egress: nothing leaves that says that this node has a VIP of another one.
 #[classifier]
 pub fn lb_tc_egress(context: TcContext) -> i32 {
     let mut packet = SkbPacket::new(context);
-    match judged(arp::egress(&mut packet), &packet) {
+    match judged(egress(&mut packet), &packet) {
         Action::Answer | Action::Pass => TC_ACT_OK,
         Action::Drop => TC_ACT_SHOT,
     }
+}
+
+#[inline(always)]
+fn egress(packet: &mut SkbPacket) -> Option<Fate> {
+    let ethertype = packet.ethertype();
+    if !matches!(ethertype, ETHERTYPE_ARP | ETHERTYPE_IPV6) || packet.is_vlan_tagged() {
+        return None;
+    }
+    if ethertype == ETHERTYPE_ARP { arp::egress(packet) } else { ndp::egress(packet) }
 }
 
 /// Counts the fate; a frame without one is not ours to judge.

@@ -2,13 +2,15 @@
 
 use aya_ebpf::{
     EbpfContext,
-    bindings::{__sk_buff, BPF_F_MARK_MANGLED_0, TC_ACT_OK},
-    helpers::{bpf_redirect, bpf_skb_change_tail, bpf_xdp_adjust_tail},
+    bindings::{__sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, TC_ACT_OK},
+    helpers::{bpf_csum_diff, bpf_redirect, bpf_skb_change_tail, bpf_xdp_adjust_tail},
     programs::{TcContext, XdpContext},
 };
 use lb_common::wire::{
     arp::FRAME_LEN,
     ethernet::{self, MIN_FRAME_LEN},
+    icmpv6::ndp,
+    ipv6,
     sbfd::{self, ChangedWord, Network},
 };
 
@@ -33,6 +35,9 @@ pub trait Packet {
     /// Lengthens a short frame to [`MIN_FRAME_LEN`] with zeros. Invalidates earlier pointers. Where there is
     /// no room it stays short, and the NIC pads it.
     fn pad(&mut self);
+    /// Makes the frame as long as `answer`, and that its contents; false, and nothing has changed, where there is no room.
+    /// Invalidates earlier pointers.
+    fn replace(&mut self, answer: &ndp::Frame) -> bool;
     /// Makes the UDP checksum of a reflected frame right, after the change of one word. Invalidates earlier pointers.
     fn mend_checksum<N: Network>(&mut self, changed: ChangedWord);
 }
@@ -44,6 +49,10 @@ pub trait Packet {
 pub unsafe trait Overlay {}
 // SAFETY: `repr(C)` of byte arrays, as its asserts in lb-common say.
 unsafe impl Overlay for lb_common::wire::arp::Frame {}
+// SAFETY: as above.
+unsafe impl Overlay for ndp::Head {}
+// SAFETY: as above.
+unsafe impl Overlay for ndp::Frame {}
 // SAFETY: as above.
 unsafe impl Overlay for ethernet::Header {}
 // SAFETY: as above, and what `Network` promises of the IP header.
@@ -64,6 +73,15 @@ fn peek<const N: usize>(data: usize, data_end: usize, at: usize) -> Option<[u8; 
         // SAFETY: `head` has proved the bytes.
         unsafe { *bytes }
     })
+}
+
+/// Writes a frame over another one's first bytes, if they are there.
+#[inline(always)]
+fn write<T: Overlay + Copy>(place: Option<*mut T>, frame: &T) -> bool {
+    let Some(place) = place else { return false };
+    // SAFETY: `place` comes from `head`, which has proved the bytes; no reference lives.
+    unsafe { *place = *frame };
+    true
 }
 
 /// [`MIN_FRAME_LEN`] as the helpers take it.
@@ -133,6 +151,18 @@ impl Packet for XdpPacket {
         padding.iter_mut().for_each(|byte| *byte = 0);
     }
 
+    #[inline(always)]
+    fn replace(&mut self, answer: &ndp::Frame) -> bool {
+        let len = self.context.data_end() - self.context.data();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "frames are short")]
+        let missing = ndp::FRAME_LEN as i32 - len as i32;
+        // SAFETY: the context is valid, and no pointer into the frame is used after this.
+        if missing != 0 && unsafe { bpf_xdp_adjust_tail(self.context.ctx, missing) } != 0 {
+            return false;
+        }
+        write(self.head(), answer)
+    }
+
     /// The old one may be partial (a sender on veth or virtio leaves it to hardware that there is not), so nothing is
     /// built on it.
     #[inline(always)]
@@ -163,6 +193,25 @@ impl SkbPacket {
         // SAFETY: a helper without pointers.
         let action = unsafe { bpf_redirect(self.ifindex(), 0) };
         i32::try_from(action).unwrap_or(TC_ACT_OK)
+    }
+}
+
+/// On the way out.
+impl SkbPacket {
+    /// Makes the checksum of an NDP message right, after the change of its sender's address. The kernel knows whether it is
+    /// whole or partial. Invalidates earlier pointers.
+    #[inline(always)]
+    pub fn mend_ndp_checksum(&mut self, before: &ipv6::Address, after: &ipv6::Address) {
+        const LEN: u32 = size_of::<ipv6::Address>() as u32;
+        let (from, to) = (before.as_ptr().cast_mut().cast(), after.as_ptr().cast_mut().cast());
+        // SAFETY: both are valid for as many bytes as given, and the helper only reads them.
+        let difference = unsafe { bpf_csum_diff(from, LEN, to, LEN, 0) };
+        #[expect(
+            clippy::cast_sign_loss,
+            reason = "a sum of 32 bits, or the refusal of lengths that are right"
+        )]
+        let difference = difference as u64;
+        let _ = self.context.l4_csum_replace(ndp::CHECKSUM_AT, 0, difference, BPF_F_PSEUDO_HDR.into());
     }
 }
 
@@ -226,6 +275,18 @@ impl Packet for SkbPacket {
             let _ = self.context.store(FRAME_LEN, &[0_u8; MIN_FRAME_LEN - FRAME_LEN], 0);
         }
     }
+
+    #[inline(always)]
+    fn replace(&mut self, answer: &ndp::Frame) -> bool {
+        #[expect(clippy::cast_possible_truncation, reason = "86")]
+        const LEN: u32 = ndp::FRAME_LEN as u32;
+        // SAFETY: the context is valid, and no pointer into the frame is used after this.
+        if self.context.len() != LEN && unsafe { bpf_skb_change_tail(self.skb(), LEN, 0) } != 0 {
+            return false;
+        }
+        write(self.head(), answer)
+    }
+
     /// The kernel knows whether the checksum is whole or partial, and follows the change accordingly.
     #[inline(always)]
     fn mend_checksum<N: Network>(&mut self, changed: ChangedWord) {

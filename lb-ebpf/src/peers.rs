@@ -5,7 +5,7 @@ use aya_ebpf::{
     btf_maps::{Array, HashMap},
     macros::btf_map,
 };
-use lb_common::maps::{MAX_PEERS, PeerKeyV4, PeerStats, UnknownLimit};
+use lb_common::maps::{MAX_PEERS, PeerKeyV4, PeerKeyV6, PeerStats, UnknownLimit, VipKey};
 
 use crate::atomic::increment;
 
@@ -13,14 +13,38 @@ use crate::atomic::increment;
 #[btf_map]
 static LB_PEERS_V4: HashMap<PeerKeyV4, PeerStats, { MAX_PEERS as usize }, { BPF_F_NO_PREALLOC as usize }> =
     HashMap::new();
+/// As above.
+#[btf_map]
+static LB_PEERS_V6: HashMap<PeerKeyV6, PeerStats, { MAX_PEERS as usize }, { BPF_F_NO_PREALLOC as usize }> =
+    HashMap::new();
 
 #[btf_map]
 static LB_SBFD_LIMIT: Array<UnknownLimit, 1> = Array::new();
 
+/// An address of a family: which map knows of it.
+pub trait Address: Copy {
+    /// The known peer with this address.
+    fn peer(key: &VipKey<Self>) -> Option<*mut PeerStats>;
+}
+
+impl Address for [u8; 4] {
+    #[inline(always)]
+    fn peer(key: &PeerKeyV4) -> Option<*mut PeerStats> {
+        LB_PEERS_V4.get_ptr_mut(key)
+    }
+}
+
+impl Address for [u8; 16] {
+    #[inline(always)]
+    fn peer(key: &PeerKeyV6) -> Option<*mut PeerStats> {
+        LB_PEERS_V6.get_ptr_mut(key)
+    }
+}
+
 /// Whether a sender may have an answer at `now_ns`; if so it is counted. Known peers always may.
 #[inline(always)]
-pub fn is_reply_due_v4(sender: &PeerKeyV4, now_ns: u64) -> bool {
-    let Some(peer) = LB_PEERS_V4.get_ptr_mut(sender) else { return is_unknown_due(now_ns) };
+pub fn is_reply_due<A: Address>(sender: &VipKey<A>, now_ns: u64) -> bool {
+    let Some(peer) = A::peer(sender) else { return is_unknown_due(now_ns) };
     // SAFETY: map memory, alive until the program ends.
     increment(unsafe { &raw mut (*peer).reflected });
     // SAFETY: as above.

@@ -7,52 +7,57 @@ use lb_common::{
     wire::{
         bfd::{self, SBFD_PORT, State},
         ethernet::{self, is_unicast},
-        ipv4,
+        ipv4, ipv6,
         sbfd::{Frame, Malformed, Network},
         udp,
     },
 };
 
-use crate::{ifaces, lease, packet::Packet, peers};
+use crate::{
+    ifaces, lease,
+    packet::Packet,
+    peers::{self, Address},
+};
 
-/// Judges an incoming frame and, if it is a probe for this node, turns it into the answer. `None`: not for the port of
-/// reflectors.
+const IP_AT: usize = ethernet::HEADER_LEN;
+
+/// Judges an incoming packet over `N` and, if it is a probe for this node, turns it into the answer. `None`: not for the
+/// port of reflectors.
+///
+/// The test that all IP traffic has to pass is a byte for most, and the port for UDP. Nothing is moved for it, and what is
+/// too short for it is none of ours.
 #[inline(always)]
-pub fn ingress<P: Packet>(packet: &mut P) -> Option<Fate> {
-    if !is_for_reflector(packet) {
+pub fn ingress<N: Family, P: Packet>(packet: &mut P) -> Option<Fate> {
+    let port: [u8; 2] = packet.peek(N::udp_at(packet)? + udp::DESTINATION_PORT_AT)?;
+    if u16::from_be_bytes(port) != SBFD_PORT {
         return None;
     }
-    Some(match reflect::<ipv4::Header, P>(packet) {
+    Some(match reflect::<N, P>(packet) {
         Ok(fate) | Err(fate) => fate,
     })
 }
 
-/// The test that all IPv4 traffic has to pass: a byte for most, the header's length and the port for UDP. Nothing is
-/// moved for it, and what is too short for it is none of ours.
-#[inline(always)]
-fn is_for_reflector<P: Packet>(packet: &P) -> bool {
-    const IP_AT: usize = ethernet::HEADER_LEN;
-    if packet.ethertype() != ipv4::Header::ETHERTYPE
-        || !matches!(packet.peek(IP_AT + ipv4::PROTOCOL_AT), Some([udp::PROTOCOL]))
-    {
-        return false;
-    }
-    let Some([version_ihl]) = packet.peek(IP_AT) else { return false };
-    let port_at = IP_AT + ipv4::header_len(version_ihl) + udp::DESTINATION_PORT_AT;
-    packet.peek(port_at).is_some_and(|port| u16::from_be_bytes(port) == SBFD_PORT)
-}
-
 /// What the reflector needs to know of one IP version beside its header.
-trait Family: Network {
+pub trait Family: Network<Address: Address> {
+    /// Where UDP begins in the frame, if it is what the packet carries.
+    fn udp_at<P: Packet>(packet: &P) -> Option<usize>;
     /// Whether `address` is the interface's own.
     fn is_own(iface: &Iface, address: Self::Address) -> bool;
     /// Whether `address` is another host's on the interface's prefix.
     fn check_neighbour(iface: &Iface, address: Self::Address) -> Result<(), NotANeighbour>;
-    /// Whether the sender may have an answer now; if so it is counted.
-    fn is_reply_due(ifindex: u32, sender: Self::Address, now_ns: u64) -> bool;
 }
 
 impl Family for ipv4::Header {
+    #[inline(always)]
+    fn udp_at<P: Packet>(packet: &P) -> Option<usize> {
+        let [protocol] = packet.peek(IP_AT + ipv4::PROTOCOL_AT)?;
+        if protocol != udp::PROTOCOL {
+            return None;
+        }
+        let [version_ihl] = packet.peek(IP_AT)?;
+        Some(IP_AT + ipv4::header_len(version_ihl))
+    }
+
     #[inline(always)]
     fn is_own(iface: &Iface, address: [u8; 4]) -> bool {
         iface.is_own_ipv4(address)
@@ -62,10 +67,23 @@ impl Family for ipv4::Header {
     fn check_neighbour(iface: &Iface, address: [u8; 4]) -> Result<(), NotANeighbour> {
         iface.check_neighbour_ipv4(address)
     }
+}
+
+impl Family for ipv6::Header {
+    #[inline(always)]
+    fn udp_at<P: Packet>(packet: &P) -> Option<usize> {
+        let [next_header] = packet.peek(IP_AT + ipv6::NEXT_HEADER_AT)?;
+        (next_header == udp::PROTOCOL).then_some(IP_AT + ipv6::HEADER_LEN)
+    }
 
     #[inline(always)]
-    fn is_reply_due(ifindex: u32, address: [u8; 4], now_ns: u64) -> bool {
-        peers::is_reply_due_v4(&VipKey { ifindex, address }, now_ns)
+    fn is_own(iface: &Iface, address: [u8; 16]) -> bool {
+        iface.is_own_ipv6(address)
+    }
+
+    #[inline(always)]
+    fn check_neighbour(iface: &Iface, address: [u8; 16]) -> Result<(), NotANeighbour> {
+        iface.check_neighbour_ipv6(address)
     }
 }
 
@@ -91,7 +109,8 @@ fn reflect<N: Family, P: Packet>(packet: &mut P) -> Result<Fate, Fate> {
     }
     let now_ns = lease::now_ns();
     let (state, diag) = agent.reflection(now_ns).ok_or(Fate::SbfdLeaseAbandoned)?;
-    if !N::is_reply_due(ifindex, frame.ip.source(), now_ns) {
+    let sender = VipKey { ifindex, address: frame.ip.source() };
+    if !peers::is_reply_due(&sender, now_ns) {
         return Err(Fate::SbfdLimited);
     }
     let changed = frame.reflect(state, diag);
@@ -134,6 +153,7 @@ const fn fate_of(reason: Malformed) -> Fate {
         Malformed::Fragment => Fate::SbfdFragment,
         Malformed::HopLimit => Fate::SbfdHopLimit,
         Malformed::Length => Fate::SbfdLength,
+        Malformed::NoChecksum => Fate::SbfdNoChecksum,
         Malformed::SourcePort => Fate::SbfdSourcePort,
         Malformed::Control(bfd::Malformed::Version) => Fate::SbfdVersion,
         Malformed::Control(bfd::Malformed::Length) => Fate::SbfdControlLength,

@@ -1,8 +1,8 @@
-//! The map of VIPs and, apart from it, their counters.
+//! The maps of VIPs and, apart from them, their counters.
 
 use aya_ebpf::{bindings::BPF_F_NO_PREALLOC, btf_maps::HashMap, macros::btf_map};
 use lb_common::{
-    maps::{ClaimKind, MAX_VIPS, VipEntry, VipKeyV4, VipStats},
+    maps::{ClaimKind, MAX_VIPS, VipEntry, VipKey, VipKeyV4, VipKeyV6, VipStats},
     wire::ethernet::Mac,
 };
 
@@ -11,24 +11,72 @@ use crate::atomic::increment;
 #[btf_map]
 static LB_VIPS_V4: HashMap<VipKeyV4, VipEntry, { MAX_VIPS as usize }, { BPF_F_NO_PREALLOC as usize }> =
     HashMap::new();
+#[btf_map]
+static LB_VIPS_V6: HashMap<VipKeyV6, VipEntry, { MAX_VIPS as usize }, { BPF_F_NO_PREALLOC as usize }> =
+    HashMap::new();
 
 /// The agent makes the entries, before the VIP's own; the programs only count in them.
 #[btf_map]
 static LB_STATS_V4: HashMap<VipKeyV4, VipStats, { MAX_VIPS as usize }, { BPF_F_NO_PREALLOC as usize }> =
     HashMap::new();
+/// As above.
+#[btf_map]
+static LB_STATS_V6: HashMap<VipKeyV6, VipStats, { MAX_VIPS as usize }, { BPF_F_NO_PREALLOC as usize }> =
+    HashMap::new();
 
-/// What to do about a VIP.
-#[inline(always)]
-pub fn get(key: &VipKeyV4) -> Option<&'static VipEntry> {
-    // SAFETY: the kernel frees an element only after the program has ended (RCU); the agent replaces elements
-    // whole, so what is read is one entry. A reused element is at worst another entry of ours.
-    unsafe { LB_VIPS_V4.get(key) }
+/// An address of a family: which maps know of it.
+pub trait Address: Copy {
+    /// Bytes of the address.
+    const LEN: u32;
+
+    /// What to do about the VIP.
+    fn vip(key: &VipKey<Self>) -> Option<&'static VipEntry>;
+    /// Counters of the VIP; without them (the agent has made none yet) nothing is counted.
+    fn stats(key: &VipKey<Self>) -> Option<*mut VipStats>;
+    /// The address left-aligned in 16 bytes, the rest zero.
+    fn left_aligned(self) -> [u8; 16];
 }
 
-/// Counters of a VIP; without them (the agent has made none yet) nothing is counted.
-#[inline(always)]
-pub fn stats(key: &VipKeyV4) -> Option<*mut VipStats> {
-    LB_STATS_V4.get_ptr_mut(key)
+impl Address for [u8; 4] {
+    const LEN: u32 = 4;
+
+    #[inline(always)]
+    fn vip(key: &VipKeyV4) -> Option<&'static VipEntry> {
+        // SAFETY: the kernel frees an element only after the program has ended (RCU); the agent replaces elements
+        // whole, so what is read is one entry. A reused element is at worst another entry of ours.
+        unsafe { LB_VIPS_V4.get(key) }
+    }
+
+    #[inline(always)]
+    fn stats(key: &VipKeyV4) -> Option<*mut VipStats> {
+        LB_STATS_V4.get_ptr_mut(key)
+    }
+
+    #[inline(always)]
+    fn left_aligned(self) -> [u8; 16] {
+        // By way of an integer: as an array the compiler would call memset, which no program may.
+        u128::from(u32::from_le_bytes(self)).to_le_bytes()
+    }
+}
+
+impl Address for [u8; 16] {
+    const LEN: u32 = 16;
+
+    #[inline(always)]
+    fn vip(key: &VipKeyV6) -> Option<&'static VipEntry> {
+        // SAFETY: as above.
+        unsafe { LB_VIPS_V6.get(key) }
+    }
+
+    #[inline(always)]
+    fn stats(key: &VipKeyV6) -> Option<*mut VipStats> {
+        LB_STATS_V6.get_ptr_mut(key)
+    }
+
+    #[inline(always)]
+    fn left_aligned(self) -> [u8; 16] {
+        self
+    }
 }
 
 /// What the programs do with a VIP's counters.

@@ -16,8 +16,15 @@ use crate::{
 };
 
 /// The node's interface.
-pub const NODE_IFACE: Iface =
-    Iface { ipv4: NODE_IP, ipv4_mask: [255, 255, 0, 0], mac: NODE, reserved: [0; 2] };
+pub const NODE_IFACE: Iface = Iface {
+    ipv4: NODE_IP,
+    ipv4_mask: [255, 255, 0, 0],
+    mac: NODE,
+    reserved: [0; 2],
+    ipv6_link_local: [0; 16],
+    ipv6: [0; 16],
+    ipv6_mask: [0; 16],
+};
 
 const A_MINUTE_NS: u64 = 60_000_000_000;
 
