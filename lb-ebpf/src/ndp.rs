@@ -81,9 +81,6 @@ fn resolve<P: Packet>(packet: &mut P) -> Result<Fate, Fate> {
             return Ok(claimed(ClaimKind::Answer).unwrap_or(Fate::Reply));
         }
     }
-    if !head.is_addressed_to_target() {
-        return Err(Fate::OtherDestination);
-    }
     let permit = judge(&question(ifindex, head))?;
     let answer = head.answer_from(permit.mac);
     if packet.replace(&answer) { Ok(permit.used()) } else { Err(Fate::NoRoom) }
@@ -96,6 +93,7 @@ fn question(ifindex: u32, head: &Head) -> Question<[u8; 16]> {
         key: VipKey { ifindex, address: head.target_address },
         destination: head.ethernet.destination,
         everyone: ipv6::multicast_mac(group),
+        is_for_target: head.is_addressed_to_target(),
         is_from_one_station: head.is_from_one_station(),
     }
 }

@@ -19,6 +19,8 @@ pub struct Question<A> {
     pub destination: Mac,
     /// Whom it is sent to when it asks everyone.
     pub everyone: Mac,
+    /// Whether the packet in the frame, if that has an address of its own, goes where such questions go.
+    pub is_for_target: bool,
     /// Whether there is one station to answer.
     pub is_from_one_station: bool,
 }
@@ -44,7 +46,7 @@ impl Permit {
 /// Whether a question may be answered, and by which station.
 #[inline(always)]
 pub fn judge<A: Address>(question: &Question<A>) -> Result<Permit, Fate> {
-    let Question { key, destination, everyone, is_from_one_station } = question;
+    let Question { key, destination, everyone, is_for_target, is_from_one_station } = question;
     let entry = A::vip(key).ok_or(Fate::NotOurTarget)?;
     let is_announced = match entry.role() {
         Some(Role::Announce) => true,
@@ -52,7 +54,8 @@ pub fn judge<A: Address>(question: &Question<A>) -> Result<Permit, Fate> {
         Some(Role::SelfTest) => return Ok(Permit { mac: entry.mac, count: None }),
         Some(Role::Contested) | None => return Err(Fate::NotOurTarget),
     };
-    if destination != everyone && *destination != entry.mac {
+    let is_for_us = destination == everyone || *destination == entry.mac;
+    if !is_for_us || !is_for_target {
         return Err(Fate::OtherDestination);
     }
     let now_ns = lease::now_ns();

@@ -1,5 +1,7 @@
 //! A row of the tables: what stands in the maps, what comes in, what has to come of it.
 
+use std::net::IpAddr;
+
 use lb_agent::clock::boottime_ns;
 use lb_common::{
     maps::{
@@ -10,8 +12,10 @@ use lb_common::{
 };
 
 use crate::{
-    arp::{Arp, Ipv4, Mac, NODE, NODE_IP, VIP},
+    arp::{Mac, NODE, NODE_IP, VIP},
+    family::{Family, Question},
     kernel::{Kernel, LOOPBACK, Outcome, Program, not_run, once},
+    ndp::{NODE_IP6, NODE_LINK_LOCAL, NODE_MASK},
     probe::DISCRIMINATOR,
 };
 
@@ -21,9 +25,9 @@ pub const NODE_IFACE: Iface = Iface {
     ipv4_mask: [255, 255, 0, 0],
     mac: NODE,
     reserved: [0; 2],
-    ipv6_link_local: [0; 16],
-    ipv6: [0; 16],
-    ipv6_mask: [0; 16],
+    ipv6_link_local: NODE_LINK_LOCAL,
+    ipv6: NODE_IP6,
+    ipv6_mask: NODE_MASK,
 };
 
 const A_MINUTE_NS: u64 = 60_000_000_000;
@@ -52,7 +56,7 @@ pub struct Case {
     pub name: String,
     /// Interface of the entry and of the peer; frames come in by the loopback.
     pub ifindex: u32,
-    pub address: Ipv4,
+    pub address: IpAddr,
     pub entry: Option<VipEntry>,
     pub lease: Lease,
     pub iface: Option<Iface>,
@@ -61,7 +65,7 @@ pub struct Case {
     pub admin_down: u32,
     pub discriminator: u32,
     /// The only known peer.
-    pub peer: Option<Ipv4>,
+    pub peer: Option<IpAddr>,
     /// Unknown senders have had all replies that they get.
     pub is_limit_spent: bool,
     pub input: Vec<u8>,
@@ -83,7 +87,7 @@ impl Case {
         Self {
             name: name.into(),
             ifindex: LOOPBACK,
-            address: VIP,
+            address: VIP.into(),
             entry: Some(VipEntry::new(Role::Announce, NODE)),
             lease: Lease::Valid,
             iface: Some(NODE_IFACE),
@@ -101,6 +105,16 @@ impl Case {
             reflected: 0,
             spends: false,
         }
+    }
+
+    /// A question; the VIP is that of its family.
+    pub fn asked(name: impl Into<String>, question: &Question) -> Self {
+        Self::new(name, question.bytes()).of(question.family())
+    }
+
+    /// About the VIP of this family.
+    pub fn of(self, family: Family) -> Self {
+        Self { address: family.vip(), name: format!("{family:?}: {}", self.name), ..self }
     }
 
     pub fn role(self, role: Role) -> Self {
@@ -126,11 +140,13 @@ impl Case {
 
     /// The agent hears that `claimant` says it has the VIP.
     pub fn reported(self, kind: ClaimKind, claimant: Mac) -> Self {
-        let mut address = [0; 16];
-        address[..4].copy_from_slice(&self.address);
-        let kind = kind as u8;
-        let claim =
-            Claim { seen_ns: 0, ifindex: self.ifindex, address_len: 4, kind, reserved: 0, claimant, address };
+        let (address_len, address) = match self.address {
+            IpAddr::V4(address) => (4, [&address.octets()[..], &[0; 12]].concat()),
+            IpAddr::V6(address) => (16, address.octets().to_vec()),
+        };
+        let (ifindex, kind) = (self.ifindex, kind as u8);
+        let address = address.try_into().expect("16 bytes");
+        let claim = Claim { seen_ns: 0, ifindex, address_len, kind, reserved: 0, claimant, address };
         Self { claims: vec![claim], ..self }
     }
 
@@ -138,11 +154,9 @@ impl Case {
         Self { output: Output::Bytes(bytes), ..self }
     }
 
-    /// Answered by the node, padded with zeros up to 60 bytes or as long as it came.
-    pub fn answered(self, request: &Arp) -> Self {
-        let mut answer = request.answered_by(NODE).bytes();
-        answer.extend(&self.input[answer.len()..]);
-        answer.resize(answer.len().max(60), 0);
+    /// Answered by the node.
+    pub fn answered(self, question: &Question) -> Self {
+        let answer = question.answered_by(NODE, &self.input);
         Self { answers: 1, ..self.requested() }.counted_as(Fate::Answered).comes_out_as(answer)
     }
 
@@ -177,11 +191,16 @@ impl Case {
             discriminator: self.discriminator,
             admin_down: self.admin_down,
         });
-        kernel.set_peer(self.ifindex, self.peer);
+        kernel.clear();
+        if let Some(peer) = self.peer {
+            kernel.add_peer((self.ifindex, peer));
+        }
+        if let Some(entry) = self.entry {
+            kernel.add_vip((self.ifindex, self.address), entry);
+        }
         kernel.set_limit(UnknownLimit {
             spent_until_ns: if self.is_limit_spent { now + A_MINUTE_NS } else { 0 },
         });
-        kernel.set_vip(self.ifindex, self.address, self.entry);
         kernel.set_iface(LOOPBACK, self.iface);
         true
     }
@@ -206,6 +225,13 @@ impl Case {
             is_limit_spent: self.spends,
         }
     }
+}
+
+/// Runs each case through each program for incoming frames.
+pub fn check_ingress(cases: &[Case]) {
+    let mut kernel = Kernel::load();
+    let programs = kernel.ingress();
+    check(&mut kernel, &programs, cases);
 }
 
 /// Runs each case through each program, and reports everything that differs at once.

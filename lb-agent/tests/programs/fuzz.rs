@@ -13,9 +13,10 @@ use lb_common::{
 use crate::{
     arp::{Arp, CLIENT_IP, NODE, NODE_IP, OTHER, REQUEST, STRANGER, VIP},
     case::Case,
+    checksum::Checksum,
     kernel::{Kernel, LOOPBACK, Program},
     model::{Entry, model},
-    probe::{Checksum, PROBE, Probe},
+    probe::{PROBE, Probe},
 };
 
 const FRAMES: usize = 20_000;
@@ -115,7 +116,7 @@ fn random_frames_meet_the_fate_that_the_rfcs_give_them() {
     let programs = kernel.ingress();
     let mut met = HashSet::new();
     for entry in [Entry::Announced, Entry::Suppressed, Entry::Absent] {
-        Case { peer: Some(CLIENT_IP), is_limit_spent: true, ..Case::new("fuzz", vec![]) }
+        Case { peer: Some(CLIENT_IP.into()), is_limit_spent: true, ..Case::new("fuzz", vec![]) }
             .entry(map_entry(entry))
             .set_up(&mut kernel);
         for _ in 0..FRAMES / 3 {
@@ -123,7 +124,7 @@ fn random_frames_meet_the_fate_that_the_rfcs_give_them() {
             for &program in programs.iter().filter(|program| can_run(**program, &frame)) {
                 let (action, fate, output) = model(program, &frame, entry);
                 met.extend(fate);
-                let outcome = kernel.run(program, &frame, (LOOPBACK, VIP));
+                let outcome = kernel.run(program, &frame, (LOOPBACK, VIP.into()));
                 let expected = Case { fate, ..Case::new("", vec![]) }.expected().frames;
                 assert_eq!(
                     (outcome.action, &outcome.output, &outcome.frames),

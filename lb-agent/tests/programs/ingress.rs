@@ -6,83 +6,95 @@ use lb_common::{
 };
 
 use crate::{
-    arp::{Arp, BROADCAST, CLIENT, NODE, OTHER, REQUEST, STRANGER, VIP},
-    case::{Case, Lease, check},
+    arp::{Arp, BROADCAST, CLIENT, NODE, REQUEST, STRANGER, VIP},
+    case::{Case, Lease, check, check_ingress},
+    family::{FAMILIES, Question},
     kernel::{Kernel, Program},
 };
 
 #[test]
-fn requests() {
-    let padded = REQUEST.padded(60, 0);
-    let unicast = Arp { destination: NODE, ..REQUEST };
-    let elsewhere = Arp { destination: STRANGER, ..REQUEST };
-    let multicast = Arp { destination: [1, 0, 0x5e, 0, 0, 1], ..REQUEST };
+fn questions() {
+    let cases = FAMILIES.into_iter().flat_map(|family| {
+        let question = family.question();
+        let asked = |name: &str| Case::asked(name, &question);
+        let unicast = question.clone().to(NODE);
+        let group = family.group();
+        let passes = |name: &str, question: Question, fate| Case::asked(name, &question).counted_as(fate);
+        let dropped = |name: &str, question: Question, fate| passes(name, question, fate).requested();
+        [
+            asked("a question to everyone is answered").answered(&question),
+            Case::asked("a question to this station (NUD) is answered", &unicast).answered(&unicast),
+            passes(
+                "a question to another station passes",
+                question.clone().to(STRANGER),
+                Fate::OtherDestination,
+            ),
+            passes("a question to a group passes", question.clone().to(group), Fate::OtherDestination),
+            dropped(
+                "a question from a group is dropped",
+                question.clone().from_station(group),
+                Fate::SenderNotUnicast,
+            ),
+            dropped(
+                "a question from no station is dropped",
+                question.clone().from_station([0; 6]),
+                Fate::SenderNotUnicast,
+            ),
+            passes(
+                "a question for another address passes",
+                question.clone().about(family.other()),
+                Fate::NotOurTarget,
+            ),
+            asked("without an entry a question passes").entry(None).counted_as(Fate::NotOurTarget),
+            Case { ifindex: 77, ..asked("an entry of another interface does not count") }
+                .counted_as(Fate::NotOurTarget),
+            asked("a suppressed VIP's question is dropped")
+                .role(Role::Suppress)
+                .requested()
+                .counted_as(Fate::Suppressed),
+            asked("a contested VIP's question passes").role(Role::Contested).counted_as(Fate::NotOurTarget),
+            asked("an entry of an unknown role counts as none")
+                .entry(Some(VipEntry { role: 9, reserved: 0, mac: NODE }))
+                .counted_as(Fate::NotOurTarget),
+        ]
+    });
+    check_ingress(&cases.collect::<Vec<_>>());
+}
+
+#[test]
+fn forms_of_arp_requests() {
+    let arp = |name: &str, input, arp| Case::new(name, input).answered(&Question::Arp(arp));
     let probe = Arp { spa: [0; 4], ..REQUEST };
     let with_tha = Arp { tha: BROADCAST, ..REQUEST };
-    let from_group = Arp { sha: [1, 0, 0x5e, 0, 0, 1], ..REQUEST };
-    let from_nobody = Arp { sha: [0; 6], ..REQUEST };
-    let other = Arp { tpa: OTHER, ..REQUEST };
-    let cases = [
-        Case::new("a broadcast request is answered", padded.clone()).answered(&REQUEST),
-        Case::new("a request without padding is answered with 60 bytes", REQUEST.bytes()).answered(&REQUEST),
-        Case::new("what follows a long request stays", REQUEST.padded(128, 0xa5)).answered(&REQUEST),
-        Case::new("a unicast request (NUD) is answered", unicast.padded(60, 0)).answered(&unicast),
-        Case::new("an ARP Probe is answered", probe.padded(60, 0)).answered(&probe),
-        Case::new("a request that names a tha is answered", with_tha.padded(60, 0)).answered(&with_tha),
-        Case::new("a request to another station passes", elsewhere.padded(60, 0))
-            .counted_as(Fate::OtherDestination),
-        Case::new("a request to a group passes", multicast.padded(60, 0)).counted_as(Fate::OtherDestination),
-        Case::new("a request from a group address is dropped", from_group.padded(60, 0))
-            .requested()
-            .counted_as(Fate::SenderNotUnicast),
-        Case::new("a request from no address is dropped", from_nobody.padded(60, 0))
-            .requested()
-            .counted_as(Fate::SenderNotUnicast),
-        Case::new("a request for another address passes", other.padded(60, 0)).counted_as(Fate::NotOurTarget),
-        Case::new("without an entry a request passes", padded.clone())
-            .entry(None)
-            .counted_as(Fate::NotOurTarget),
-        Case { ifindex: 77, ..Case::new("an entry of another interface does not count", padded.clone()) }
-            .counted_as(Fate::NotOurTarget),
-        Case::new("a suppressed VIP's request is dropped", padded.clone())
-            .role(Role::Suppress)
-            .requested()
-            .counted_as(Fate::Suppressed),
-        Case::new("a contested VIP's request passes", padded.clone())
-            .role(Role::Contested)
-            .counted_as(Fate::NotOurTarget),
-        Case::new("an entry of an unknown role counts as none", padded)
-            .entry(Some(VipEntry { role: 9, reserved: 0, mac: NODE }))
-            .counted_as(Fate::NotOurTarget),
-    ];
-    let mut kernel = Kernel::load();
-    let programs = kernel.ingress();
-    check(&mut kernel, &programs, &cases);
+    check_ingress(&[
+        arp("a request without padding is answered with 60 bytes", REQUEST.bytes(), REQUEST),
+        arp("what follows a long request stays", REQUEST.padded(128, 0xa5), REQUEST),
+        arp("an ARP Probe is answered", probe.padded(60, 0), probe),
+        arp("a request that names a tha is answered", with_tha.padded(60, 0), with_tha),
+    ]);
 }
 
 #[test]
 fn leases() {
-    let padded = REQUEST.padded(60, 0);
-    let case = |name: &str, lease| Case::new(name, padded.clone()).lease(lease).requested();
-    let cases = [
-        case("past its lease an announced VIP is silent", Lease::Expired).counted_as(Fate::LeaseExpired),
-        case("past its lease a suppressed VIP stays so", Lease::Expired)
-            .role(Role::Suppress)
-            .counted_as(Fate::Suppressed),
-        case("a day later an announced VIP is left to the host", Lease::DayOld)
-            .counted_as(Fate::LeaseAbandoned),
-        case("a day later a suppressed VIP is left to the host", Lease::DayOld)
-            .role(Role::Suppress)
-            .counted_as(Fate::LeaseAbandoned),
-        case("before the first lease an announced VIP is left to the host", Lease::Never)
-            .counted_as(Fate::LeaseAbandoned),
-        case("before the first lease a suppressed VIP is left to the host", Lease::Never)
-            .role(Role::Suppress)
-            .counted_as(Fate::LeaseAbandoned),
-    ];
-    let mut kernel = Kernel::load();
-    let programs = kernel.ingress();
-    check(&mut kernel, &programs, &cases);
+    let cases = FAMILIES.into_iter().flat_map(|family| {
+        let question = family.question();
+        let case = |name: &str, lease| Case::asked(name, &question).lease(lease).requested();
+        let suppressed = |name: &str, lease| case(name, lease).role(Role::Suppress);
+        [
+            case("past its lease an announced VIP is silent", Lease::Expired).counted_as(Fate::LeaseExpired),
+            suppressed("past its lease a suppressed VIP stays so", Lease::Expired)
+                .counted_as(Fate::Suppressed),
+            case("a day later an announced VIP is left to the host", Lease::DayOld)
+                .counted_as(Fate::LeaseAbandoned),
+            suppressed("a day later a suppressed VIP is left to the host", Lease::DayOld)
+                .counted_as(Fate::LeaseAbandoned),
+            case("before the first lease an announced VIP is left to the host", Lease::Never)
+                .counted_as(Fate::LeaseAbandoned),
+            suppressed("before the first lease a suppressed VIP is left to the host", Lease::Never)
+                .counted_as(Fate::LeaseAbandoned),
+        ]
+    });
+    check_ingress(&cases.collect::<Vec<_>>());
 }
 
 #[test]
@@ -104,11 +116,13 @@ fn malformed_and_foreign_frames() {
     for len in 14..60 {
         let case =
             Case::new(format!("a request cut off at {len} bytes"), REQUEST.padded(60, 0)[..len].to_vec());
-        cases.push(if len < 42 { case.counted_as(Fate::Truncated) } else { case.answered(&REQUEST) });
+        cases.push(if len < 42 {
+            case.counted_as(Fate::Truncated)
+        } else {
+            case.answered(&Question::Arp(REQUEST))
+        });
     }
-    let mut kernel = Kernel::load();
-    let programs = kernel.ingress();
-    check(&mut kernel, &programs, &cases);
+    check_ingress(&cases);
 }
 
 /// BPF_PROG_TEST_RUN takes larger frames for multi-buffer XDP only; jumbo frames in tc are seen on the wire.
@@ -117,27 +131,27 @@ fn jumbo_frames_pass() {
     let mut kernel = Kernel::load();
     check(&mut kernel, &[Program::Xdp, Program::TcIngress], &[Case::new("3 kB", tcp(3_000))]);
     if kernel.has_frags {
-        let jumbo_arp =
-            Case::new("an ARP request in a jumbo frame", REQUEST.padded(9_000, 7)).answered(&REQUEST);
+        let jumbo_arp = Case::new("an ARP request in a jumbo frame", REQUEST.padded(9_000, 7))
+            .answered(&Question::Arp(REQUEST));
         check(&mut kernel, &[Program::XdpFrags], &[Case::new("9 kB", tcp(9_014)), jumbo_arp]);
     }
 }
 
 #[test]
 fn the_self_test_is_answered_whatever_the_lease_and_leaves_no_trace() {
-    let request = Arp { tpa: [0; 4], ..REQUEST };
-    let answer = request.answered_by(SELF_TEST_MAC).padded(60, 0);
-    let cases = [Lease::Valid, Lease::Expired, Lease::Never].map(|lease| Case {
-        address: [0; 4],
-        entry: Some(VipEntry::new(Role::SelfTest, SELF_TEST_MAC)),
-        ..Case::new(format!("self-test, lease {lease:?}"), request.padded(60, 0))
-            .lease(lease)
-            .counted_as(Fate::SelfTest)
-            .comes_out_as(answer.clone())
+    let cases = FAMILIES.into_iter().flat_map(|family| {
+        let question = family.question().about(family.unspecified());
+        [Lease::Valid, Lease::Expired, Lease::Never].map(|lease| {
+            let case = Case::asked(format!("self-test, lease {lease:?}"), &question);
+            let answer = question.answered_by(SELF_TEST_MAC, &case.input);
+            Case { address: family.unspecified(), ..case }
+                .entry(Some(VipEntry::new(Role::SelfTest, SELF_TEST_MAC)))
+                .lease(lease)
+                .counted_as(Fate::SelfTest)
+                .comes_out_as(answer)
+        })
     });
-    let mut kernel = Kernel::load();
-    let programs = kernel.ingress();
-    check(&mut kernel, &programs, &cases);
+    check_ingress(&cases.collect::<Vec<_>>());
 }
 
 fn tagged(arp: &Arp) -> Vec<u8> {

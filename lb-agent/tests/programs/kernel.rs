@@ -1,7 +1,10 @@
 //! The object, loaded into this machine's kernel with maps of its own.
 
-use std::io::Write as _;
+mod addresses;
 
+use std::{io::Write as _, net::IpAddr};
+
+use addresses::Addresses;
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
@@ -10,15 +13,15 @@ use aya::{
 };
 use lb_agent::{clock::boottime_ns, object::OBJECT};
 use lb_common::{
-    maps::{
-        Agent, Claim, ClaimLimit, Iface, PeerKeyV4, PeerStats, UnknownLimit, VipEntry, VipKey, VipKeyV4,
-        VipStats,
-    },
+    maps::{Agent, Claim, ClaimLimit, Iface, PeerStats, UnknownLimit, VipEntry, VipStats},
     reason::{Action, FrameCounters},
 };
 
 /// Where a frame without context comes in.
 pub const LOOPBACK: u32 = 1;
+
+/// An address on an interface.
+pub type Place = (u32, IpAddr);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Program {
@@ -66,13 +69,12 @@ pub struct Outcome {
 
 pub struct Kernel {
     object: Ebpf,
-    vips: HashMap<MapData, VipKeyV4, VipEntry>,
-    stats: HashMap<MapData, VipKeyV4, VipStats>,
+    ipv4: Addresses<[u8; 4]>,
+    ipv6: Addresses<[u8; 16]>,
     agent: Array<MapData, Agent>,
     frames: PerCpuArray<MapData, FrameCounters>,
     ifaces: HashMap<MapData, u32, Iface>,
     events: RingBuf<MapData>,
-    peers: HashMap<MapData, PeerKeyV4, PeerStats>,
     limit: Array<MapData, UnknownLimit>,
     pub has_frags: bool,
 }
@@ -92,13 +94,12 @@ impl Kernel {
         }
         let mut map = |name| object.take_map(name).expect("the object has the map");
         Self {
-            vips: map("LB_VIPS_V4").try_into().expect("a hash of VIPs"),
-            stats: map("LB_STATS_V4").try_into().expect("a hash of counters"),
+            ipv4: Addresses::new(["LB_VIPS_V4", "LB_STATS_V4", "LB_PEERS_V4"].map(&mut map)),
+            ipv6: Addresses::new(["LB_VIPS_V6", "LB_STATS_V6", "LB_PEERS_V6"].map(&mut map)),
             agent: map("LB_AGENT").try_into().expect("an array"),
             frames: map("LB_FRAMES").try_into().expect("an array for each CPU"),
             ifaces: map("LB_IFACES").try_into().expect("a hash of interfaces"),
             events: map("LB_EVENTS").try_into().expect("a ring buffer"),
-            peers: map("LB_PEERS_V4").try_into().expect("a hash of peers"),
             limit: map("LB_SBFD_LIMIT").try_into().expect("an array"),
             object,
             has_frags,
@@ -111,35 +112,30 @@ impl Kernel {
         all.into_iter().filter(|program| self.has_frags || *program != Program::XdpFrags).collect()
     }
 
-    /// Makes `entry` the only VIP entry, with fresh counters.
-    pub fn set_vip(&mut self, ifindex: u32, address: [u8; 4], entry: Option<VipEntry>) {
-        let old: Vec<VipKeyV4> =
-            self.vips.keys().chain(self.stats.keys()).collect::<Result<_, _>>().expect("list keys");
-        for key in old {
-            let _ = self.vips.remove(&key);
-            let _ = self.stats.remove(&key);
+    /// Leaves no VIP and no known peer.
+    pub fn clear(&mut self) {
+        self.ipv4.clear();
+        self.ipv6.clear();
+    }
+
+    /// Adds a VIP, with fresh counters.
+    pub fn add_vip(&mut self, (ifindex, address): Place, entry: VipEntry) {
+        match address {
+            IpAddr::V4(address) => self.ipv4.add_vip((ifindex, address.octets()), entry),
+            IpAddr::V6(address) => self.ipv6.add_vip((ifindex, address.octets()), entry),
         }
-        if let Some(entry) = entry {
-            let key = VipKey { ifindex, address };
-            self.stats.insert(key, VipStats::default(), 0).expect("add counters");
-            self.vips.insert(key, entry, 0).expect("add a VIP");
+    }
+
+    /// Makes a peer known, with fresh counters.
+    pub fn add_peer(&mut self, (ifindex, address): Place) {
+        match address {
+            IpAddr::V4(address) => self.ipv4.add_peer((ifindex, address.octets())),
+            IpAddr::V6(address) => self.ipv6.add_peer((ifindex, address.octets())),
         }
     }
 
     pub fn set_agent(&mut self, agent: Agent) {
         self.agent.set(0, agent, 0).expect("set the agent's state");
-    }
-
-    /// Makes `peer` the only known one, with fresh counters.
-    pub fn set_peer(&mut self, ifindex: u32, peer: Option<[u8; 4]>) {
-        let old: Vec<PeerKeyV4> = self.peers.keys().collect::<Result<_, _>>().expect("list keys");
-        for key in old {
-            self.peers.remove(&key).expect("remove a peer");
-        }
-        if let Some(address) = peer {
-            let key = VipKey { ifindex, address };
-            self.peers.insert(key, PeerStats::default(), 0).expect("add a peer");
-        }
     }
 
     pub fn set_limit(&mut self, limit: UnknownLimit) {
@@ -148,7 +144,7 @@ impl Kernel {
 
     /// The known peer's counters.
     fn peer(&self) -> PeerStats {
-        self.peers.iter().next().map_or_else(PeerStats::default, |item| item.expect("read a peer").1)
+        self.ipv4.peer().or_else(|| self.ipv6.peer()).unwrap_or_default()
     }
 
     pub fn set_iface(&mut self, ifindex: u32, iface: Option<Iface>) {
@@ -158,18 +154,23 @@ impl Kernel {
         }
     }
 
-    pub fn set_claims(&mut self, vip: (u32, [u8; 4]), claims: ClaimLimit) {
+    pub fn set_claims(&mut self, vip: Place, claims: ClaimLimit) {
         let stats = VipStats { claims, ..self.stats(vip) };
-        let (ifindex, address) = vip;
-        self.stats.insert(VipKey { ifindex, address }, stats, 0).expect("write counters");
+        match vip {
+            (ifindex, IpAddr::V4(address)) => self.ipv4.set_stats((ifindex, address.octets()), stats),
+            (ifindex, IpAddr::V6(address)) => self.ipv6.set_stats((ifindex, address.octets()), stats),
+        }
     }
 
-    pub fn stats(&self, (ifindex, address): (u32, [u8; 4])) -> VipStats {
-        self.stats.get(&VipKey { ifindex, address }, 0).unwrap_or_default()
+    pub fn stats(&self, (ifindex, address): Place) -> VipStats {
+        match address {
+            IpAddr::V4(address) => self.ipv4.stats((ifindex, address.octets())),
+            IpAddr::V6(address) => self.ipv6.stats((ifindex, address.octets())),
+        }
     }
 
     /// Runs a program once, and says what came of the frame. `vip` names the counters to look at.
-    pub fn run(&mut self, program: Program, frame: &[u8], vip: (u32, [u8; 4])) -> Outcome {
+    pub fn run(&mut self, program: Program, frame: &[u8], vip: Place) -> Outcome {
         self.observe(vip, |kernel| {
             let mut output = vec![0; 16_384];
             let options =
@@ -185,7 +186,7 @@ impl Kernel {
     /// Notes what changes in the maps while `run` runs a program.
     pub fn observe(
         &mut self,
-        vip: (u32, [u8; 4]),
+        vip: Place,
         run: impl FnOnce(&mut Self) -> (Result<Action, u32>, Vec<u8>),
     ) -> Outcome {
         let (frames, stats, peer) = (self.frames(), self.stats(vip), self.peer());

@@ -3,12 +3,16 @@
 
 mod arp;
 mod case;
+mod checksum;
 mod claims;
 mod egress;
+mod family;
 mod fuzz;
 mod ingress;
 mod kernel;
 mod model;
+mod ndp;
 mod probe;
 mod reflector;
+mod solicitations;
 mod vlan;

@@ -1,20 +1,13 @@
 //! Probes of S-BFD as bytes, built by hand from the RFCs (791, 768, 5880): the tests share no code with what they test.
 
-use crate::arp::{CLIENT, CLIENT_IP, Ipv4, Mac, NODE, NODE_IP};
+use crate::{
+    arp::{CLIENT, CLIENT_IP, Ipv4, Mac, NODE, NODE_IP},
+    checksum::{Checksum, internet_checksum},
+};
 
 /// The node's discriminator.
 pub const DISCRIMINATOR: u32 = 0xaabb_ccdd;
 const CLIENTS: u32 = 0x1122_3344;
-
-/// The UDP checksum of a frame.
-#[derive(Clone, Copy, Debug)]
-pub enum Checksum {
-    Right,
-    /// Zero: the sender made none.
-    None,
-    /// Whatever stands there.
-    Given(u16),
-}
 
 /// A probe, field by field.
 #[derive(Clone, Copy, Debug)]
@@ -99,13 +92,9 @@ impl Probe {
         udp.extend_from_slice(&[0; 8]);
         let [high, low] = self.udp_len.to_be_bytes();
         let pseudo_header = [&self.sender[..], &self.receiver, &[0, 17, high, low]].concat();
-        let checksum = match self.checksum {
-            Checksum::Right => match internet_checksum(&[&pseudo_header, &udp]) {
-                0 => 0xffff,
-                checksum => checksum,
-            },
-            Checksum::None => 0,
-            Checksum::Given(checksum) => checksum,
+        let checksum = match (self.checksum, self.checksum.of(&[&pseudo_header, &udp])) {
+            (Checksum::Right, 0) => 0xffff,
+            (_, checksum) => checksum,
         };
         udp[6..8].copy_from_slice(&checksum.to_be_bytes());
         udp
@@ -140,12 +129,4 @@ impl Probe {
             ..*self
         }
     }
-}
-
-/// RFC 1071, of parts that each have an even length.
-fn internet_checksum(parts: &[&[u8]]) -> u16 {
-    let words = parts.iter().flat_map(|part| part.chunks_exact(2));
-    let sum: u32 = words.map(|word| u32::from(word[0]) << 8 | u32::from(word[1])).sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    !u16::try_from((folded & 0xffff) + (folded >> 16)).expect("folded twice")
 }

@@ -7,23 +7,18 @@ use lb_common::{
 
 use crate::{
     arp::{BROADCAST, CLIENT_IP, NODE, NODE_IP, STRANGER},
-    case::{Case, Lease, NODE_IFACE, check},
+    case::{Case, Lease, NODE_IFACE, check, check_ingress},
+    checksum::Checksum,
     kernel::{Kernel, Program},
-    probe::{Checksum, DISCRIMINATOR, PROBE, Probe},
+    probe::{DISCRIMINATOR, PROBE, Probe},
 };
 
 const UP: u8 = 3;
 const ADMIN_DOWN: u8 = 0;
 
-fn check_everywhere(cases: &[Case]) {
-    let mut kernel = Kernel::load();
-    let programs = kernel.ingress();
-    check(&mut kernel, &programs, cases);
-}
-
 /// The client is a known peer, and the node up.
 fn case(name: &str, probe: Probe) -> Case {
-    Case { peer: Some(CLIENT_IP), ..Case::new(name, probe.bytes()) }
+    Case { peer: Some(CLIENT_IP.into()), ..Case::new(name, probe.bytes()) }
 }
 
 fn up(case: Case, probe: Probe, diag: u8) -> Case {
@@ -40,7 +35,7 @@ fn a_probe_hears_how_the_node_is() {
     let down = Probe { state_flags: 0x42, ..PROBE };
     let leaving = |case: Case| Case { admin_down: 1, ..case };
     let stale = |case: Case| Case { is_agent_stale: true, ..case };
-    check_everywhere(&[
+    check_ingress(&[
         up(case("a node with a lease is up", PROBE), PROBE, 0),
         up(case("a probe that says Down is answered as well", down), down, 0),
         up(case("a poll is answered by a final", poll), poll, 0),
@@ -130,7 +125,7 @@ fn what_is_no_probe_for_this_node_passes_with_its_reason() {
     ];
     let suppressed = cases.iter().map(|case| case.clone().role(Role::Suppress)).collect::<Vec<_>>();
     cases.extend(suppressed);
-    check_everywhere(&cases);
+    check_ingress(&cases);
 }
 
 #[test]
@@ -138,7 +133,7 @@ fn a_probe_cut_off_anywhere_passes() {
     let whole = PROBE.bytes();
     let cut = |len: usize| Case { input: whole[..len].to_vec(), ..case(&format!("{len} bytes"), PROBE) };
     let told_apart: Vec<Case> = (38..66).map(|len| cut(len).counted_as(Fate::SbfdTruncated)).collect();
-    check_everywhere(&told_apart);
+    check_ingress(&told_apart);
     // BPF_PROG_TEST_RUN for tc refuses a frame that says IPv4 and ends before that header does.
     let mut kernel = Kernel::load();
     let programs = kernel.ingress();
@@ -153,7 +148,7 @@ fn what_follows_a_probe_stays() {
         let case = Case { input: PROBE.padded(len, 0xa5), ..case(&format!("{len} bytes"), PROBE) };
         case.reflected(Fate::Reflected, PROBE.reflected(UP, 0).padded(len, 0xa5))
     };
-    check_everywhere(&[padded(67), padded(80), padded(1_514)]);
+    check_ingress(&[padded(67), padded(80), padded(1_514)]);
 }
 
 #[test]
@@ -164,7 +159,7 @@ fn a_checksum_stays_right_and_none_stays_none() {
         .map(|low| Probe { my_discriminator: 0x1122_0000 | u32::from(low), ..PROBE })
         .find(|probe| probe.reflected(UP, 0).bytes()[40..42] == [0xff; 2])
         .expect("one of all");
-    check_everywhere(&[
+    check_ingress(&[
         up(case("none", none), none, 0),
         admin_down(case("none, and much to change", none).lease(Lease::Expired), none),
         up(case("zero is written as all ones", zero), zero, 0),
@@ -188,9 +183,9 @@ fn a_partial_checksum_is_made_whole_by_xdp() {
 
 #[test]
 fn unknown_senders_are_answered_within_a_limit_and_known_peers_without() {
-    let unknown = |name: &str| Case { peer: Some([10, 77, 0, 9]), ..case(name, PROBE) };
+    let unknown = |name: &str| Case { peer: Some([10, 77, 0, 9].into()), ..case(name, PROBE) };
     let reply = PROBE.reflected(UP, 0).bytes();
-    check_everywhere(&[
+    check_ingress(&[
         Case { spends: true, ..unknown("an unknown sender") }
             .counted_as(Fate::Reflected)
             .comes_out_as(reply.clone()),

@@ -11,8 +11,9 @@ use std::{
 use lb_common::{maps::Role, reason::Fate};
 
 use crate::{
-    arp::{Arp, NODE, REQUEST, VIP},
+    arp::NODE,
     case::Case,
+    family::FAMILIES,
     kernel::{Kernel, Program, action},
     probe::PROBE,
 };
@@ -20,13 +21,16 @@ use crate::{
 #[test]
 fn a_frame_of_a_vlan_above_passes() {
     let mut kernel = Kernel::load();
-    let request = Case::new("a tagged request passes", REQUEST.padded(60, 0)).counted_as(Fate::VlanTagged);
-    check(&mut kernel, Program::TcIngress, &request);
+    for family in FAMILIES {
+        let question =
+            Case::asked("a tagged question passes", &family.question()).counted_as(Fate::VlanTagged);
+        check(&mut kernel, Program::TcIngress, &question);
+        let from_vip = family.question().from_station(NODE).from_address(family.vip()).about(family.client());
+        let leaving = Case::asked("a tagged question leaves as it is", &from_vip).role(Role::Suppress);
+        check(&mut kernel, Program::TcEgress, &leaving);
+    }
     let probe = Case::new("a tagged probe passes", PROBE.bytes()).counted_as(Fate::VlanTagged);
     check(&mut kernel, Program::TcIngress, &probe);
-    let from_vip = Arp { source: NODE, sha: NODE, spa: VIP, tpa: REQUEST.spa, ..REQUEST };
-    let leaving = Case::new("a tagged request leaves as it is", from_vip.bytes()).role(Role::Suppress);
-    check(&mut kernel, Program::TcEgress, &leaving);
 }
 
 fn check(kernel: &mut Kernel, program: Program, case: &Case) {

@@ -1,0 +1,319 @@
+//! Incoming NDP, beyond what it has in common with ARP: forms of solicitations, and everything that must be left alone.
+
+use lb_common::{maps::Role, reason::Fate};
+
+use crate::{
+    arp::{CLIENT, NODE, STRANGER, VIP},
+    case::{Case, check, check_ingress},
+    checksum::Checksum,
+    family::{Family, Question},
+    kernel::{Kernel, Program},
+    ndp::{
+        ALL_NODES, ALL_NODES_MAC, CLIENT_IP6, NOBODY, NODE_IP6, Ndp, OTHER6, SOLICITED, VIP_GROUP,
+        VIP_GROUP_MAC, VIP6, advertisement, solicitation, source_address, target_address,
+    },
+};
+
+/// RFC 3971, 5.3.2: what Linux sends with probes for duplicates (RFC 7527).
+const NONCE: [u8; 8] = [14, 1, 1, 2, 3, 4, 5, 6];
+
+fn case(name: impl Into<String>, ndp: &Ndp) -> Case {
+    Case::new(name, ndp.bytes()).of(Family::Ipv6)
+}
+
+fn answered(name: &str, ndp: Ndp) -> Case {
+    case(name, &ndp).answered(&Question::Ndp(ndp))
+}
+
+fn with_options(options: &[&[u8]]) -> Ndp {
+    Ndp { options: options.concat(), ..solicitation() }
+}
+
+/// A probe for duplicates (RFC 4862, 5.4.2).
+fn probe() -> Ndp {
+    Ndp { sender: NOBODY, options: vec![], ..solicitation() }
+}
+
+#[test]
+fn forms_of_solicitations() {
+    let address = source_address(CLIENT);
+    let unknown = [&[200, 2][..], &[0xa5; 14]].concat();
+    let most = [&[201, 7][..], &[0xa5; 54]].concat();
+    let unicast = Ndp { destination: NODE, receiver: VIP6, ..solicitation() };
+    let nud = Ndp { options: vec![], ..unicast.clone() };
+    let global = Ndp { sender: NODE_IP6, ..solicitation() };
+    check_ingress(&[
+        answered("to the VIP itself (NUD)", unicast.clone()),
+        answered("to the VIP itself, without link-layer address", nud),
+        answered(
+            "to the VIP's group, sent to this station alone",
+            Ndp { destination: NODE, ..solicitation() },
+        ),
+        answered("to the VIP itself, sent to its group", Ndp { destination: VIP_GROUP_MAC, ..unicast }),
+        answered("without options: the answer is longer", with_options(&[])),
+        answered("with a nonce: the answer is shorter", with_options(&[&address, &NONCE])),
+        answered("a nonce alone", with_options(&[&NONCE])),
+        answered("a nonce before the address", with_options(&[&NONCE, &address])),
+        answered("an option of two units before the address", with_options(&[&unknown, &address])),
+        answered("options in between", with_options(&[&NONCE, &unknown, &address, &NONCE])),
+        answered("as many options as are looked at", with_options(&[&address, &most])),
+        answered("the address twice", with_options(&[&address, &address])),
+        answered("another station's address: it is not believed", with_options(&[&source_address(STRANGER)])),
+        answered(
+            "a target link-layer address, which is none of a solicitation",
+            with_options(&[&target_address(STRANGER)]),
+        ),
+        answered("a link-layer address of two units", with_options(&[&[1, 2], &[0xa5; 14]])),
+        answered("from a global address", global),
+        answered("with a traffic class", Ndp { version_class: 0x6e, ..solicitation() }),
+        answered("reserved bits set", Ndp { flags: 0xff, ..solicitation() }),
+        answered("a probe for duplicates hears by all nodes", probe()),
+        answered("a probe for duplicates with a nonce", Ndp { options: NONCE.to_vec(), ..probe() }),
+        answered("a probe for duplicates, sent to this station", Ndp { destination: NODE, ..probe() }),
+    ]);
+}
+
+#[test]
+fn what_follows_a_solicitation_does_not_follow_the_answer() {
+    let padded = |len| {
+        let input = solicitation().padded(len, 0xa5);
+        Case { input, ..case(format!("{len} bytes"), &solicitation()) }
+            .answered(&Question::Ndp(solicitation()))
+    };
+    check_ingress(&[padded(87), padded(128), padded(1_514)]);
+}
+
+#[test]
+fn a_suppressed_vip_is_silent_in_every_form() {
+    let forms = [
+        ("asked by everyone", solicitation()),
+        ("asked alone", Ndp { destination: NODE, receiver: VIP6, ..solicitation() }),
+        ("probed for duplicates", probe()),
+        ("without options", with_options(&[])),
+    ];
+    check_ingress(
+        &forms.map(|(name, ndp)| {
+            case(name, &ndp).role(Role::Suppress).requested().counted_as(Fate::Suppressed)
+        }),
+    );
+}
+
+#[test]
+fn questions_that_are_not_for_this_node() {
+    let same_group = Ndp {
+        target: {
+            let mut other = VIP6;
+            other[5] = 2;
+            other
+        },
+        ..solicitation()
+    };
+    let passes = |name: &str, ndp: Ndp, fate| case(name, &ndp).counted_as(fate);
+    check_ingress(&[
+        passes("another address of the same group", same_group, Fate::NotOurTarget),
+        passes("to all nodes", Ndp { receiver: ALL_NODES, ..solicitation() }, Fate::OtherDestination),
+        passes(
+            "to all nodes, on both layers",
+            Ndp { destination: ALL_NODES_MAC, receiver: ALL_NODES, ..solicitation() },
+            Fate::OtherDestination,
+        ),
+        passes(
+            "to the node's own address",
+            Ndp { receiver: NODE_IP6, ..solicitation() },
+            Fate::OtherDestination,
+        ),
+        passes(
+            "broadcast, which IPv6 does not know",
+            Ndp { destination: [0xff; 6], ..solicitation() },
+            Fate::OtherDestination,
+        ),
+        passes("from a group", Ndp { sender: ALL_NODES, ..solicitation() }, Fate::SenderNotUnicast)
+            .requested(),
+    ]);
+}
+
+#[test]
+fn what_rfc_4861_has_nodes_discard_passes_with_its_reason() {
+    let sent = solicitation;
+    let right = u16::from_be_bytes([sent().bytes()[56], sent().bytes()[57]]);
+    let group_target = Ndp { target: VIP_GROUP, ..sent() };
+    let too_long = with_options(&[&[[201, 9].as_slice(), &[0xa5; 70]].concat()]);
+    let to_all = Ndp { receiver: ALL_NODES, ..probe() };
+    let asked_by_group = Ndp { flags: SOLICITED, ..advertisement(STRANGER) };
+    let mut cases = Vec::new();
+    let rows = [
+        ("IP version 4", Ndp { version_class: 0x45, ..sent() }, Fate::NdpIpHeader),
+        ("IP version 7", Ndp { version_class: 0x70, ..sent() }, Fate::NdpIpHeader),
+        ("through a router", Ndp { hop_limit: 254, ..sent() }, Fate::NdpHopLimit),
+        ("hop limit 0", Ndp { hop_limit: 0, ..sent() }, Fate::NdpHopLimit),
+        ("code 1", Ndp { code: 1, ..sent() }, Fate::NdpCode),
+        ("no payload", Ndp { payload_len: Some(0), ..sent() }, Fate::NdpLength),
+        ("less than a message", Ndp { payload_len: Some(23), ..sent() }, Fate::NdpLength),
+        ("half an option", Ndp { payload_len: Some(28), ..sent() }, Fate::NdpLength),
+        ("more than there is", Ndp { payload_len: Some(40), ..sent() }, Fate::NdpLength),
+        ("much more than there is", Ndp { payload_len: Some(0xffff), ..sent() }, Fate::NdpLength),
+        ("more options than are looked at", too_long, Fate::NdpTooLong),
+        ("for a group", group_target, Fate::NdpTarget),
+        ("an option without length", with_options(&[&[1, 0], &CLIENT]), Fate::NdpOptionLength),
+        (
+            "an option without length behind another",
+            with_options(&[&NONCE, &[200, 0], &CLIENT]),
+            Fate::NdpOptionLength,
+        ),
+        ("an option beyond the end", with_options(&[&[1, 2], &CLIENT]), Fate::NdpOptionLength),
+        ("an option far beyond the end", with_options(&[&NONCE, &[1, 255], &CLIENT]), Fate::NdpOptionLength),
+        ("no checksum", Ndp { checksum: Checksum::None, ..sent() }, Fate::NdpChecksum),
+        ("a wrong checksum", Ndp { checksum: Checksum::Given(right ^ 1), ..sent() }, Fate::NdpChecksum),
+        (
+            "its bytes swapped",
+            Ndp { checksum: Checksum::Given(right.swap_bytes()), ..sent() },
+            Fate::NdpChecksum,
+        ),
+        ("a probe to all nodes", to_all, Fate::NdpUnspecifiedSource),
+        ("a probe to the target", Ndp { receiver: VIP6, ..probe() }, Fate::NdpUnspecifiedSource),
+        (
+            "a probe with a link-layer address",
+            Ndp { options: source_address(CLIENT), ..probe() },
+            Fate::NdpUnspecifiedSource,
+        ),
+        (
+            "a probe with a link-layer address behind a nonce",
+            Ndp { options: [&NONCE[..], &source_address(CLIENT)].concat(), ..probe() },
+            Fate::NdpUnspecifiedSource,
+        ),
+        ("an advertisement that a group asked for", asked_by_group, Fate::NdpSolicitedByGroup),
+        (
+            "an advertisement with an option without length",
+            Ndp { options: vec![2, 0, 0, 0, 0, 0, 0, 0], ..advertisement(STRANGER) },
+            Fate::NdpOptionLength,
+        ),
+        (
+            "an advertisement with a wrong checksum",
+            Ndp { checksum: Checksum::None, ..advertisement(STRANGER) },
+            Fate::NdpChecksum,
+        ),
+        (
+            "an advertisement through a router",
+            Ndp { hop_limit: 1, ..advertisement(STRANGER) },
+            Fate::NdpHopLimit,
+        ),
+    ];
+    for (name, ndp, fate) in rows {
+        cases.push(case(name, &ndp).counted_as(fate));
+        cases.push(case(format!("{name}, suppressed"), &ndp).role(Role::Suppress).counted_as(fate));
+    }
+    check_ingress(&cases);
+}
+
+#[test]
+fn a_length_that_leaves_the_option_out_makes_it_padding() {
+    // Right in itself: the checksum covers what the header says is there.
+    let short = Ndp { payload_len: Some(24), ..solicitation() };
+    check_ingress(&[answered("the option as padding", short)]);
+}
+
+#[test]
+fn an_advertisement_is_the_claim_of_the_station_that_it_names() {
+    let sent_by_proxy = Ndp { source: CLIENT, ..advertisement(STRANGER) };
+    let without_option = Ndp { options: vec![], ..advertisement(STRANGER) };
+    let other_option = Ndp { options: source_address(CLIENT), ..advertisement(STRANGER) };
+    let behind_nonce = Ndp {
+        options: [&NONCE[..], &target_address(STRANGER)].concat(),
+        source: CLIENT,
+        ..advertisement(STRANGER)
+    };
+    let unasked = Ndp { flags: 0, ..advertisement(STRANGER) };
+    let from_elsewhere = Ndp { sender: CLIENT_IP6, ..advertisement(STRANGER) };
+    let rows = [
+        ("the option counts, not the frame", sent_by_proxy),
+        ("without option the frame counts", without_option),
+        ("a source link-layer address is none of an advertisement", other_option),
+        ("the option behind another", behind_nonce),
+        ("without Override", unasked),
+        ("from another address than the target", from_elsewhere),
+    ];
+    check_ingress(&rows.map(|(name, ndp)| {
+        let kind = lb_common::maps::ClaimKind::Announcement;
+        case(name, &ndp).counted_as(Fate::ForeignClaim).reported(kind, STRANGER)
+    }));
+}
+
+#[test]
+fn an_advertisement_of_another_address_is_no_claim() {
+    let other = Ndp { target: OTHER6, ..advertisement(STRANGER) };
+    check_ingress(&[
+        case("sent from the VIP", &other).counted_as(Fate::Announcement),
+        case("a solicitation from the VIP", &Ndp { sender: VIP6, target: OTHER6, ..solicitation() })
+            .counted_as(Fate::NotOurTarget),
+    ]);
+}
+
+#[test]
+fn a_message_cut_off_anywhere_passes() {
+    let whole = solicitation().bytes();
+    let cut =
+        |len: usize| Case { input: whole[..len].to_vec(), ..case(format!("{len} bytes"), &solicitation()) };
+    let told_apart =
+        (55..86).map(|len| cut(len).counted_as(if len < 78 { Fate::Truncated } else { Fate::NdpLength }));
+    check_ingress(&told_apart.collect::<Vec<_>>());
+    let mut kernel = Kernel::load();
+    let programs = kernel.ingress();
+    check(&mut kernel, &programs, &[cut(54)]);
+    // BPF_PROG_TEST_RUN for tc refuses a frame that says IPv6 and ends before that header does.
+    let xdp: Vec<Program> = programs.into_iter().filter(|program| program.is_xdp()).collect();
+    check(&mut kernel, &xdp, &(14..54).map(cut).collect::<Vec<_>>());
+}
+
+#[test]
+fn other_ipv6_is_none_of_ours() {
+    let tcp = |len: usize| {
+        let mut bytes = Vec::new();
+        etherparse::PacketBuilder::ethernet2(CLIENT, NODE)
+            .ipv6(CLIENT_IP6, VIP6, 64)
+            .tcp(40_000, 80, 1, 1_024)
+            .write(&mut bytes, &vec![0x5a; len - 74])
+            .expect("a well-formed packet");
+        bytes
+    };
+    let behind = |next_header, extension: [u8; 8]| Ndp {
+        next_header,
+        extension: extension.to_vec(),
+        ..solicitation()
+    };
+    let of_type = |message_type| Ndp { message_type, ..solicitation() };
+    let mut tagged = solicitation().bytes();
+    tagged.splice(12..12, [0x81, 0x00, 0x00, 0x05]);
+    let raw = |name: &str, input| Case::new(name, input).of(Family::Ipv6).role(Role::Suppress);
+    check_ingress(&[
+        raw("TCP", tcp(74)),
+        raw("a full frame of TCP", tcp(1_514)),
+        raw("a tagged solicitation", tagged),
+        raw("an Echo Request", of_type(128).bytes()),
+        raw("a Router Advertisement", of_type(134).bytes()),
+        raw("a Redirect", of_type(137).bytes()),
+        raw("ICMPv6 of IPv4's number", Ndp { next_header: 1, ..solicitation() }.bytes()),
+        raw(
+            "hop-by-hop options, then MLD",
+            Ndp { message_type: 143, ..behind(0, [58, 0, 5, 2, 0, 0, 1, 0]) }.bytes(),
+        ),
+        raw("hop-by-hop options, then TCP", behind(0, [6, 0, 5, 2, 0, 0, 1, 0]).bytes()),
+        raw("behind 16 bytes of options", behind(60, [58, 1, 1, 4, 0, 0, 0, 0]).bytes()),
+        raw("behind an authentication header", behind(51, [58, 0, 0, 0, 0, 0, 0, 0]).bytes()),
+    ]);
+    let extensions =
+        [("hop-by-hop options", 0), ("routing", 43), ("a fragment header", 44), ("destination options", 60)];
+    check_ingress(&extensions.map(|(name, number)| {
+        raw(&format!("behind {name}"), behind(number, [58, 0, 1, 4, 0, 0, 0, 0]).bytes())
+            .counted_as(Fate::NdpExtension)
+    }));
+}
+
+#[test]
+fn entries_of_one_family_say_nothing_of_the_other() {
+    // The first four bytes of the address are those of an IPv4 VIP, rest zero.
+    let mut target = [0; 16];
+    target[..4].copy_from_slice(&VIP);
+    let (receiver, destination) = crate::ndp::group(target);
+    let ndp = Ndp { destination, receiver, target, ..solicitation() };
+    check_ingress(&[Case::new("an IPv4 VIP", ndp.bytes()).counted_as(Fate::NotOurTarget)]);
+}
