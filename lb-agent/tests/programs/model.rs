@@ -1,5 +1,6 @@
 //! What should become of an incoming frame, written a second time from the RFCs and with etherparse's parser.
 
+mod ndp;
 mod probe;
 
 use etherparse::{ArpHardwareId, ArpOperation, ArpPacketSlice, EtherType, Ethernet2Slice};
@@ -10,7 +11,7 @@ use crate::{
     kernel::Program,
 };
 
-/// What the maps say of [`VIP`].
+/// What the maps say of the VIP of each family.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Entry {
     Announced,
@@ -18,11 +19,12 @@ pub enum Entry {
     Absent,
 }
 
-/// Action, fate and output for a frame under a valid lease. The client is the only known peer, and others have had
-/// all replies that they get.
+/// Action, fate and output for a frame under a valid lease. The client's addresses are the only known peers, and others
+/// have had all replies that they get.
 pub fn model(program: Program, frame: &[u8], entry: Entry) -> (Action, Option<Fate>, Vec<u8>) {
     let fate = fate(frame, entry);
     let output = match fate {
+        Some(Fate::Answered) if frame[12..14] == [0x86, 0xdd] => ndp::answer(frame),
         Some(Fate::Answered) => answer(frame),
         Some(Fate::Reflected) => probe::answer(program, frame),
         _ => frame.to_vec(),
@@ -35,6 +37,7 @@ fn fate(frame: &[u8], entry: Entry) -> Option<Fate> {
     match ethernet.ether_type() {
         EtherType::ARP => arp(&ethernet, frame, entry),
         EtherType::IPV4 => probe::fate(&ethernet, frame),
+        EtherType::IPV6 => ndp::fate(&ethernet, frame, entry).or_else(|| probe::fate(&ethernet, frame)),
         _ => None,
     }
 }
@@ -52,32 +55,43 @@ fn arp(ethernet: &Ethernet2Slice<'_>, frame: &[u8], entry: Entry) -> Option<Fate
         return Some(Fate::NotEthernetIpv4);
     }
     let (spa, tpa) = (arp.sender_protocol_addr(), arp.target_protocol_addr());
-    let is_foreign = spa == VIP && arp.sender_hw_addr() != NODE;
-    let claim = match entry {
-        Entry::Announced if is_foreign => Some(Fate::ForeignClaim),
-        Entry::Suppressed if is_foreign => Some(Fate::OtherHolder),
-        _ => None,
-    };
+    let claim = claim(spa == VIP, arp.sender_hw_addr(), entry);
     match arp.operation() {
         ArpOperation::REPLY => claim.or(Some(Fate::Reply)),
         ArpOperation::REQUEST if spa == tpa => claim.or(Some(Fate::Announcement)),
-        ArpOperation::REQUEST if tpa != VIP || entry == Entry::Absent => Some(Fate::NotOurTarget),
-        ArpOperation::REQUEST => Some(request(ethernet, arp.sender_hw_addr(), entry)),
+        ArpOperation::REQUEST if tpa != VIP => Some(Fate::NotOurTarget),
+        ArpOperation::REQUEST => {
+            let destination = ethernet.destination();
+            let is_for_us = destination == [0xff; 6] || destination == NODE;
+            Some(question(is_for_us, is_station(arp.sender_hw_addr()), entry))
+        }
         _ => Some(Fate::UnknownOper),
     }
 }
 
-fn request(ethernet: &Ethernet2Slice<'_>, sha: &[u8], entry: Entry) -> Fate {
-    let destination = ethernet.destination();
-    if destination != [0xff; 6] && destination != NODE {
-        return Fate::OtherDestination;
-    }
-    let is_unicast = sha[0] & 1 == 0 && sha.iter().any(|&byte| byte != 0);
+/// The fate of what says that a station has an address.
+fn claim(is_of_vip: bool, claimant: &[u8], entry: Entry) -> Option<Fate> {
     match entry {
-        Entry::Suppressed => Fate::Suppressed,
-        _ if !is_unicast => Fate::SenderNotUnicast,
-        _ => Fate::Answered,
+        _ if !is_of_vip || claimant == NODE => None,
+        Entry::Announced => Some(Fate::ForeignClaim),
+        Entry::Suppressed => Some(Fate::OtherHolder),
+        Entry::Absent => None,
     }
+}
+
+/// The fate of a question for the VIP.
+fn question(is_for_us: bool, is_from_one_station: bool, entry: Entry) -> Fate {
+    match entry {
+        Entry::Absent => Fate::NotOurTarget,
+        _ if !is_for_us => Fate::OtherDestination,
+        Entry::Suppressed => Fate::Suppressed,
+        Entry::Announced if !is_from_one_station => Fate::SenderNotUnicast,
+        Entry::Announced => Fate::Answered,
+    }
+}
+
+fn is_station(mac: &[u8]) -> bool {
+    mac[0] & 1 == 0 && mac.iter().any(|&byte| byte != 0)
 }
 
 /// RFC 826: swap the pairs, put in our own hardware address, say that it is a reply. A short frame is padded with

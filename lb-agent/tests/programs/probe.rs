@@ -1,8 +1,16 @@
-//! Probes of S-BFD as bytes, built by hand from the RFCs (791, 768, 5880): the tests share no code with what they test.
+//! Probes of S-BFD as bytes, built by hand from the RFCs (791, 8200, 768, 5880): the tests share no code with what they
+//! test.
+
+mod ip;
+
+use std::net::IpAddr;
+
+pub use ip::{Ip, IpV4, IpV6};
 
 use crate::{
-    arp::{CLIENT, CLIENT_IP, Ipv4, Mac, NODE, NODE_IP},
+    arp::{CLIENT, Mac, NODE},
     checksum::{Checksum, internet_checksum},
+    family::Family,
 };
 
 /// The node's discriminator.
@@ -11,18 +19,11 @@ const CLIENTS: u32 = 0x1122_3344;
 
 /// A probe, field by field.
 #[derive(Clone, Copy, Debug)]
-pub struct Probe {
+pub struct Probe<I> {
     pub destination: Mac,
     pub source: Mac,
     pub ethertype: u16,
-    pub version_ihl: u8,
-    pub options: &'static [u8],
-    pub total_len: u16,
-    pub flags_fragment: u16,
-    pub ttl: u8,
-    pub protocol: u8,
-    pub sender: Ipv4,
-    pub receiver: Ipv4,
+    pub ip: I,
     pub source_port: u16,
     pub destination_port: u16,
     pub udp_len: u16,
@@ -35,49 +36,49 @@ pub struct Probe {
     pub your_discriminator: u32,
 }
 
-/// The client probes the node: Up, Demand, 3 times 50 ms.
-pub const PROBE: Probe = Probe {
-    destination: NODE,
-    source: CLIENT,
-    ethertype: 0x0800,
-    version_ihl: 0x45,
-    options: &[],
-    total_len: 52,
-    flags_fragment: 0x4000,
-    ttl: 255,
-    protocol: 17,
-    sender: CLIENT_IP,
-    receiver: NODE_IP,
-    source_port: 50_000,
-    destination_port: 7784,
-    udp_len: 32,
-    checksum: Checksum::Right,
-    version_diag: 0x20,
-    state_flags: 0xc2,
-    detect_mult: 3,
-    length: 24,
-    my_discriminator: CLIENTS,
-    your_discriminator: DISCRIMINATOR,
-};
+impl<I: Ip> Probe<I> {
+    /// The client probes the node: Up, Demand, 3 times 50 ms.
+    pub const RIGHT: Self = Self {
+        destination: NODE,
+        source: CLIENT,
+        ethertype: match I::FAMILY {
+            Family::Ipv4 => 0x0800,
+            Family::Ipv6 => 0x86dd,
+        },
+        ip: I::RIGHT,
+        source_port: 50_000,
+        destination_port: 7784,
+        udp_len: 32,
+        checksum: Checksum::Right,
+        version_diag: 0x20,
+        state_flags: 0xc2,
+        detect_mult: 3,
+        length: 24,
+        my_discriminator: CLIENTS,
+        your_discriminator: DISCRIMINATOR,
+    };
 
-impl Probe {
-    /// The frame, of 66 bytes and the options.
+    pub fn ip(self, change: impl FnOnce(I) -> I) -> Self {
+        Self { ip: change(self.ip), ..self }
+    }
+
+    pub fn from(self, address: IpAddr) -> Self {
+        self.ip(|ip| ip.from(address))
+    }
+
+    pub fn to(self, address: IpAddr) -> Self {
+        self.ip(|ip| ip.to(address))
+    }
+
+    /// The frame: over IPv4 66 bytes and the options, over IPv6 86.
     pub fn bytes(&self) -> Vec<u8> {
-        let Self { destination, source, ethertype, version_ihl, options, .. } = self;
-        let mut ip = vec![*version_ihl, 0xc0];
-        ip.extend_from_slice(&self.total_len.to_be_bytes());
-        ip.extend_from_slice(&[0x12, 0x34]);
-        ip.extend_from_slice(&self.flags_fragment.to_be_bytes());
-        ip.extend_from_slice(&[self.ttl, self.protocol, 0, 0]);
-        ip.extend_from_slice(&self.sender);
-        ip.extend_from_slice(&self.receiver);
-        ip.extend_from_slice(options);
-        let checksum = internet_checksum(&[&ip]);
-        ip[10..12].copy_from_slice(&checksum.to_be_bytes());
-        let mut bytes = [destination, source, &ethertype.to_be_bytes()[..]].concat();
-        bytes.extend(ip);
-        bytes.extend(self.datagram());
-        bytes
+        let ethertype = self.ethertype.to_be_bytes();
+        [&self.destination[..], &self.source, &ethertype, &self.ip.bytes(), &self.datagram()].concat()
+    }
+
+    /// Where UDP begins in the frame.
+    pub fn udp_at(&self) -> usize {
+        14 + self.ip.bytes().len()
     }
 
     fn datagram(&self) -> Vec<u8> {
@@ -90,8 +91,7 @@ impl Probe {
         udp.extend_from_slice(&self.your_discriminator.to_be_bytes());
         udp.extend_from_slice(&50_000_u32.to_be_bytes());
         udp.extend_from_slice(&[0; 8]);
-        let [high, low] = self.udp_len.to_be_bytes();
-        let pseudo_header = [&self.sender[..], &self.receiver, &[0, 17, high, low]].concat();
+        let pseudo_header = self.ip.pseudo_header(self.udp_len);
         let checksum = match (self.checksum, self.checksum.of(&[&pseudo_header, &udp])) {
             (Checksum::Right, 0) => 0xffff,
             (_, checksum) => checksum,
@@ -102,8 +102,7 @@ impl Probe {
 
     /// What a sender leaves in the checksum's place for its hardware: the sum of the pseudo header.
     pub fn partial_checksum(&self) -> u16 {
-        let [high, low] = self.udp_len.to_be_bytes();
-        !internet_checksum(&[&self.sender, &self.receiver, &[0, 17, high, low]])
+        !internet_checksum(&[&self.ip.pseudo_header(self.udp_len)])
     }
 
     /// The bytes with padding up to `len`.
@@ -118,8 +117,7 @@ impl Probe {
         Self {
             destination: self.source,
             source: self.destination,
-            sender: self.receiver,
-            receiver: self.sender,
+            ip: self.ip.turned(),
             source_port: self.destination_port,
             destination_port: self.source_port,
             version_diag: 0x20 | diag,

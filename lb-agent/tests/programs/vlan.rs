@@ -15,7 +15,7 @@ use crate::{
     case::Case,
     family::FAMILIES,
     kernel::{Kernel, Program, action},
-    probe::PROBE,
+    probe::{IpV4, IpV6, Probe},
 };
 
 #[test]
@@ -29,8 +29,10 @@ fn a_frame_of_a_vlan_above_passes() {
         let leaving = Case::asked("a tagged question leaves as it is", &from_vip).role(Role::Suppress);
         check(&mut kernel, Program::TcEgress, &leaving);
     }
-    let probe = Case::new("a tagged probe passes", PROBE.bytes()).counted_as(Fate::VlanTagged);
-    check(&mut kernel, Program::TcIngress, &probe);
+    for probe in [Probe::<IpV4>::RIGHT.bytes(), Probe::<IpV6>::RIGHT.bytes()] {
+        let probe = Case::new("a tagged probe passes", probe).counted_as(Fate::VlanTagged);
+        check(&mut kernel, Program::TcIngress, &probe);
+    }
 }
 
 fn check(kernel: &mut Kernel, program: Program, case: &Case) {
