@@ -202,6 +202,7 @@ impl SkbPacket {
     /// whole or partial. Invalidates earlier pointers.
     #[inline(always)]
     pub fn mend_ndp_checksum(&mut self, before: &ipv6::Address, after: &ipv6::Address) {
+        #[expect(clippy::cast_possible_truncation, reason = "16")]
         const LEN: u32 = size_of::<ipv6::Address>() as u32;
         let (from, to) = (before.as_ptr().cast_mut().cast(), after.as_ptr().cast_mut().cast());
         // SAFETY: both are valid for as many bytes as given, and the helper only reads them.

@@ -53,7 +53,7 @@ fn rewritten(case: Case, bytes: Vec<u8>) -> Case {
 fn the_sender_of_a_question_is_replaced_unless_this_node_announces_it() {
     let cases = FAMILIES.into_iter().flat_map(|family| {
         let question = from_vip(family);
-        let from_node = question.clone().from_address(family.node());
+        let from_node = question.clone().sent_from(family.node());
         let case = |name: &str| Case::asked(name, &question);
         [
             rewritten(case("from a suppressed VIP").role(Role::Suppress), from_node.bytes()),

@@ -151,7 +151,7 @@ impl Question {
     }
 
     /// From another station.
-    pub fn from_station(self, mac: Mac) -> Self {
+    pub fn sent_by(self, mac: Mac) -> Self {
         match self {
             Self::Arp(arp) => Self::Arp(Arp { source: mac, sha: mac, ..arp }),
             Self::Ndp(ndp) => Self::Ndp(Ndp { source: mac, options: source_address(mac), ..ndp }),
@@ -159,7 +159,7 @@ impl Question {
     }
 
     /// From another address.
-    pub fn from_address(self, address: IpAddr) -> Self {
+    pub fn sent_from(self, address: IpAddr) -> Self {
         match (self, address) {
             (Self::Arp(arp), IpAddr::V4(spa)) => Self::Arp(Arp { spa: spa.octets(), ..arp }),
             (Self::Ndp(ndp), IpAddr::V6(sender)) => Self::Ndp(Ndp { sender: sender.octets(), ..ndp }),

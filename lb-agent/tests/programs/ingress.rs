@@ -32,12 +32,12 @@ fn questions() {
             passes("a question to a group passes", question.clone().to(group), Fate::OtherDestination),
             dropped(
                 "a question from a group is dropped",
-                question.clone().from_station(group),
+                question.clone().sent_by(group),
                 Fate::SenderNotUnicast,
             ),
             dropped(
                 "a question from no station is dropped",
-                question.clone().from_station([0; 6]),
+                question.clone().sent_by([0; 6]),
                 Fate::SenderNotUnicast,
             ),
             passes(

@@ -25,7 +25,7 @@ fn a_frame_of_a_vlan_above_passes() {
         let question =
             Case::asked("a tagged question passes", &family.question()).counted_as(Fate::VlanTagged);
         check(&mut kernel, Program::TcIngress, &question);
-        let from_vip = family.question().from_station(NODE).from_address(family.vip()).about(family.client());
+        let from_vip = family.question().sent_by(NODE).sent_from(family.vip()).about(family.client());
         let leaving = Case::asked("a tagged question leaves as it is", &from_vip).role(Role::Suppress);
         check(&mut kernel, Program::TcEgress, &leaving);
     }

@@ -1,8 +1,7 @@
 //! The codec against an independent one (etherparse), from length 0.
 
 use etherparse::{
-    EtherType, Ethernet2Header, IpFragOffset, IpNumber, Ipv4Header, Ipv4Options, NetSlice, PacketBuilder,
-    SlicedPacket, TransportSlice, UdpHeader,
+    EtherType, Ethernet2Header, IpFragOffset, IpNumber, Ipv4Header, Ipv4Options, PacketBuilder, UdpHeader,
 };
 use proptest::prelude::*;
 
@@ -12,18 +11,7 @@ use crate::wire::ethernet::Mac;
 const PEER: Mac = [2, 0, 0, 0, 0, 0xbb];
 const OURS: Mac = [2, 0, 0, 0, 0, 0xaa];
 
-/// A probe as etherparse writes it, checksums and all.
-fn probe(source: [u8; 4], destination: [u8; 4], source_port: u16, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    PacketBuilder::ethernet2(PEER, OURS)
-        .ipv4(source, destination, 255)
-        .udp(source_port, 7784)
-        .write(&mut bytes, payload)
-        .unwrap();
-    bytes
-}
-
-/// The same probe from parts that can be wrong.
+/// A probe over IPv4 from parts that can be wrong.
 fn assembled(ip: &Ipv4Header, udp: &UdpHeader, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     Ethernet2Header { destination: OURS, source: PEER, ether_type: EtherType::IPV4 }
@@ -41,18 +29,6 @@ fn parts(control: &Control) -> (Ipv4Header, UdpHeader) {
     (ip, udp)
 }
 
-/// Whether etherparse finds both checksums right, and a payload of 24 bytes from port 7784.
-fn is_sound_reply(bytes: &[u8], payload: &[u8]) -> bool {
-    let sliced = SlicedPacket::from_ethernet(bytes).unwrap();
-    let (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Udp(udp))) = (sliced.net, sliced.transport) else {
-        return false;
-    };
-    let (ip, header) = (ip.header().to_header(), udp.to_header());
-    ip.header_checksum == ip.calc_header_checksum()
-        && header.checksum == header.calc_checksum_ipv4(&ip, udp.payload()).unwrap()
-        && (header.source_port, udp.payload()) == (7784, payload)
-}
-
 /// Not folded.
 fn sum(bytes: &[u8]) -> u32 {
     bytes.chunks_exact(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]]))).sum()
@@ -65,44 +41,101 @@ fn control() -> impl Strategy<Value = Control> {
     })
 }
 
+/// Sender and receiver, as etherparse takes them.
+trait Reference: Network + std::fmt::Debug {
+    fn write(stations: [Mac; 2], between: [Self::Address; 2], ports: [u16; 2], payload: &[u8]) -> Vec<u8>;
+}
+
+impl Reference for ipv4::Header {
+    fn write(
+        [from, to]: [Mac; 2],
+        [source, destination]: [[u8; 4]; 2],
+        ports: [u16; 2],
+        payload: &[u8],
+    ) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let builder = PacketBuilder::ethernet2(from, to).ipv4(source, destination, 255);
+        builder.udp(ports[0], ports[1]).write(&mut bytes, payload).unwrap();
+        bytes
+    }
+}
+
+impl Reference for ipv6::Header {
+    fn write(
+        [from, to]: [Mac; 2],
+        [source, destination]: [[u8; 16]; 2],
+        ports: [u16; 2],
+        payload: &[u8],
+    ) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let builder = PacketBuilder::ethernet2(from, to).ipv6(source, destination, 255);
+        builder.udp(ports[0], ports[1]).write(&mut bytes, payload).unwrap();
+        bytes
+    }
+}
+
+fn check_reflection<N: Reference>(
+    control: Control,
+    [source, destination]: [N::Address; 2],
+    port: u16,
+) -> Result<(), TestCaseError>
+where
+    N::Address: std::fmt::Debug,
+{
+    let bytes = N::write([PEER, OURS], [source, destination], [port, 7784], control.as_bytes());
+    let mut frame = Frame::<N>::parse(&bytes).unwrap();
+    prop_assert_eq!(frame.control, control);
+    prop_assert_eq!((frame.ip.source(), frame.ip.destination()), (source, destination));
+
+    let before = sum(frame.as_bytes());
+    let word = frame.reflect(State::Up, Diag::None);
+    let change = |word| checksum::add(0, word);
+    // Nothing but one word changes the sum.
+    prop_assert_eq!(sum(frame.as_bytes()) + change(&word.before), before + change(&word.after));
+    frame.renew_checksum();
+    let mut reflected = control;
+    reflected.reflect(State::Up, Diag::None);
+    let expected = N::write([OURS, PEER], [destination, source], [7784, port], reflected.as_bytes());
+    prop_assert_eq!(frame.as_bytes(), expected.as_slice());
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn a_probe_is_read_and_its_reflection_is_what_etherparse_writes(
-        control in control(), source: [u8; 4], destination: [u8; 4], port in 7785_u16..
+        control in control(), ipv4: [[u8; 4]; 2], ipv6: [[u8; 16]; 2], port in 7785_u16..
     ) {
-        let bytes = probe(source, destination, port, control.as_bytes());
-        let mut frame = FrameV4::parse(&bytes).unwrap();
-        prop_assert_eq!(frame.control, control);
-        prop_assert_eq!((frame.ip.source(), frame.ip.destination()), (source, destination));
-
-        frame.reflect(State::Up, Diag::None);
-        frame.renew_checksum();
-        let mut reflected = control;
-        reflected.reflect(State::Up, Diag::None);
-        let mut expected = Vec::new();
-        PacketBuilder::ethernet2(OURS, PEER)
-            .ipv4(destination, source, 255)
-            .udp(7784, port)
-            .write(&mut expected, reflected.as_bytes())
-            .unwrap();
-        prop_assert_eq!(frame.as_bytes(), expected.as_slice());
-        prop_assert!(is_sound_reply(frame.as_bytes(), reflected.as_bytes()));
+        check_reflection::<ipv4::Header>(control, ipv4, port)?;
+        check_reflection::<ipv6::Header>(control, ipv6, port)?;
     }
 
     #[test]
-    fn nothing_but_one_word_changes_the_sum(control in control(), source: [u8; 4], destination: [u8; 4]) {
-        let mut frame = FrameV4::parse(&probe(source, destination, 50_000, control.as_bytes())).unwrap();
-        let before = sum(frame.as_bytes());
-        let word = frame.reflect(State::AdminDown, Diag::AdministrativelyDown);
-        let change = |word| checksum::add(0, word);
-        prop_assert_eq!(sum(frame.as_bytes()) + change(&word.before), before + change(&word.after));
-    }
-
-    #[test]
-    fn any_bytes_are_read_without_harm(bytes in proptest::collection::vec(any::<u8>(), 0..90)) {
+    fn any_bytes_are_read_without_harm(bytes in proptest::collection::vec(any::<u8>(), 0..110)) {
         let parsed = FrameV4::parse(&bytes);
         prop_assert_eq!(bytes.len() < FrameV4::LEN, parsed == Err(Malformed::Truncated));
+        let parsed = FrameV6::parse(&bytes);
+        prop_assert_eq!(bytes.len() < FrameV6::LEN, parsed == Err(Malformed::Truncated));
     }
+}
+
+#[test]
+fn what_is_no_probe_over_ipv6_is_told_apart() {
+    let control = Control::probe(State::Up, 1, 2, 50_000, 3);
+    let right = ipv6::Header::write([PEER, OURS], [[1; 16], [2; 16]], [50_000, 7784], control.as_bytes());
+    let judged = |at: usize, value: u8| {
+        let mut bytes = right.clone();
+        bytes[at] = value;
+        FrameV6::parse(&bytes).map(|frame| frame.control)
+    };
+    assert_eq!(judged(15, 0), Ok(control)); // traffic class and flow label
+    assert_eq!(judged(12, 0x08), Err(Malformed::NotSbfd));
+    assert_eq!(judged(14, 0x45), Err(Malformed::IpHeader));
+    assert_eq!(judged(19, 31), Err(Malformed::Length));
+    assert_eq!(judged(20, 44), Err(Malformed::NotSbfd));
+    assert_eq!(judged(21, 254), Err(Malformed::HopLimit));
+    let mut unsummed = right.clone();
+    unsummed[60..62].fill(0);
+    assert_eq!(FrameV6::parse(&unsummed), Err(Malformed::NoChecksum));
 }
 
 #[test]
