@@ -1,22 +1,22 @@
 //! Neighbor Solicitations and Advertisements (RFC 4861) over Ethernet (RFC 2464), with the probes for duplicates of
 //! RFC 4862.
 
+mod frame;
 mod options;
 
-pub use options::{LinkLayerAddress, MAX_OPTION_UNITS, UNIT_LEN};
+pub use frame::{FRAME_LEN, Frame};
+pub use options::{MAX_OPTION_UNITS, UNIT_LEN};
 
 use super::{Header, PROTOCOL};
 use crate::wire::{
     checksum,
     ethernet::{self, ETHERTYPE_IPV6, Mac},
-    ipv6::{self, ALL_NODES, Address, UNSPECIFIED, is_multicast, is_unicast, multicast_mac, solicited_node},
+    ipv6::{self, Address, UNSPECIFIED, is_multicast, solicited_node},
 };
 use options::Options;
 
 /// Bytes of a frame up to the options.
 pub const HEAD_LEN: usize = ethernet::HEADER_LEN + ipv6::HEADER_LEN + MESSAGE_LEN as usize;
-/// Bytes of a frame with one option, a link-layer address: what is sent here.
-pub const FRAME_LEN: usize = HEAD_LEN + UNIT_LEN;
 /// Where the type of the message stands in a frame.
 pub const TYPE_AT: usize = core::mem::offset_of!(Head, icmpv6);
 /// Where the checksum stands in a frame.
@@ -47,15 +47,6 @@ pub struct Head {
     reserved: [u8; 3],
     /// The address that is asked for, or told of.
     pub target_address: Address,
-}
-
-/// A whole frame with one option, 86 bytes: what is sent here.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(C)]
-pub struct Frame {
-    /// Everything up to the option.
-    pub head: Head,
-    option: LinkLayerAddress,
 }
 
 /// What a message is about. The forms are those that ARP has, so that both are judged alike.
@@ -207,86 +198,12 @@ impl Head {
         ethernet::is_unicast(self.ethernet.source) && !is_multicast(self.ip.source())
     }
 
-    /// The answer of the station `mac` to a solicitation (RFC 4861, 7.2.4). It goes back to the station that the frame
-    /// came from; after a probe for duplicates, to all nodes.
-    #[must_use]
-    #[inline(always)]
-    pub const fn answer_from(&self, mac: Mac) -> Frame {
-        let (station, address, flags) = if is_unicast(self.ip.source()) {
-            (self.ethernet.source, self.ip.source(), SOLICITED | OVERRIDE)
-        } else {
-            (multicast_mac(ALL_NODES), ALL_NODES, OVERRIDE)
-        };
-        let between = Between { mac, station, source: self.target_address, destination: address };
-        Frame::new(&between, ADVERTISEMENT, flags, self.target_address)
-    }
-
     /// The sum for the checksum, over the pseudo header and all but the options.
     #[inline(always)]
     const fn sum(&self) -> u32 {
         let sum = self.ip.pseudo_header_sum(PROTOCOL, self.ip.payload_len()) + self.icmpv6.sum();
         let [a, b, c] = self.reserved;
         checksum::add(checksum::add(sum, &[self.flags, a, b, c]), &self.target_address)
-    }
-}
-
-/// Sender and receiver of a frame, on both layers.
-struct Between {
-    mac: Mac,
-    station: Mac,
-    source: Address,
-    destination: Address,
-}
-
-impl Frame {
-    /// A solicitation to the group of `target` (RFC 4861, 7.2.2) from the station `mac` with the address `source`.
-    #[must_use]
-    pub const fn solicitation(mac: Mac, source: Address, target: Address) -> Self {
-        let destination = solicited_node(target);
-        let station = multicast_mac(destination);
-        Self::new(&Between { mac, station, source, destination }, SOLICITATION, 0, target)
-    }
-
-    /// A solicitation to `station` alone, which is thought to have `target`: the probe of Neighbor Unreachability
-    /// Detection (RFC 4861, 7.3.3).
-    #[must_use]
-    pub const fn unicast_solicitation(mac: Mac, source: Address, station: Mac, target: Address) -> Self {
-        Self::new(&Between { mac, station, source, destination: target }, SOLICITATION, 0, target)
-    }
-
-    /// An unsolicited advertisement to all nodes (RFC 4861, 7.2.6): `mac` has `address`, whatever they knew before.
-    #[must_use]
-    pub const fn unsolicited_advertisement(mac: Mac, address: Address) -> Self {
-        let between =
-            Between { mac, station: multicast_mac(ALL_NODES), source: address, destination: ALL_NODES };
-        Self::new(&between, ADVERTISEMENT, OVERRIDE, address)
-    }
-
-    /// The same frame for one station instead of a group, whose IP address it keeps (RFC 6085).
-    #[must_use]
-    pub const fn to(mut self, station: Mac) -> Self {
-        self.head.ethernet.destination = station;
-        self
-    }
-
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "8")]
-    const fn new(between: &Between, message_type: u8, flags: u8, target: Address) -> Self {
-        const LEN: u16 = MESSAGE_LEN + UNIT_LEN as u16;
-        let &Between { mac, station, source, destination } = between;
-        let ethernet = ethernet::Header::new(station, mac, ETHERTYPE_IPV6);
-        let ip = ipv6::Header::new(PROTOCOL, LEN, ON_LINK_HOP_LIMIT, source, destination);
-        let mut head = Head::new(ethernet, ip, message_type, flags, target);
-        let option = LinkLayerAddress::new(head.option_wanted(), mac);
-        head.icmpv6.checksum_be = checksum::icmpv6(head.sum() + option.sum());
-        Self { head, option }
-    }
-
-    /// The frame as bytes on the wire.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; FRAME_LEN] {
-        // SAFETY: `repr(C)` of byte arrays only, so no padding, alignment 1 and, by the assert below, this size.
-        unsafe { &*core::ptr::from_ref(self).cast() }
     }
 }
 
@@ -310,7 +227,6 @@ pub fn parse(bytes: &[u8]) -> Result<(Head, Message), Malformed> {
 }
 
 const _: () = assert!(size_of::<Head>() == HEAD_LEN && align_of::<Head>() == 1);
-const _: () = assert!(size_of::<Frame>() == FRAME_LEN && align_of::<Frame>() == 1);
 
 #[cfg(test)]
 mod tests;

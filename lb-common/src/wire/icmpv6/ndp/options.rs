@@ -16,7 +16,7 @@ pub(super) const TARGET_LINK_LAYER_ADDRESS: u8 = 2;
 /// The option that gives a link-layer address, 8 bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(C)]
-pub struct LinkLayerAddress {
+pub(super) struct LinkLayerAddress {
     option_type: u8,
     units: u8,
     address: Mac,
@@ -24,13 +24,13 @@ pub struct LinkLayerAddress {
 
 impl LinkLayerAddress {
     #[inline(always)]
-    pub(super) const fn new(option_type: u8, address: Mac) -> Self {
+    pub const fn new(option_type: u8, address: Mac) -> Self {
         Self { option_type, units: 1, address }
     }
 
     /// The option's part of the checksum's sum.
     #[inline(always)]
-    pub(super) const fn sum(&self) -> u32 {
+    pub const fn sum(&self) -> u32 {
         checksum::add(checksum::add(0, &[self.option_type, self.units]), &self.address)
     }
 }

@@ -7,6 +7,7 @@ use etherparse::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::ipv6::ALL_NODES;
 
 const OURS: Mac = [2, 0, 0, 0, 0, 0xaa];
 const PEER: Mac = [2, 0, 0, 0, 0, 0xbb];
