@@ -8,7 +8,10 @@ use addresses::Addresses;
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
-    programs::{ProgramError, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp},
+    programs::{
+        ProgramError, SchedClassifier, TcAttachType, TestRun, TestRunOptions, TestRunResult, Xdp,
+        tc::qdisc_add_clsact,
+    },
     util::KernelVersion,
 };
 use lb_agent::{clock::boottime_ns, object::OBJECT};
@@ -219,6 +222,12 @@ impl Kernel {
             claims.push(Claim { seen_ns: if is_timed { 0 } else { claim.seen_ns }, ..claim });
         }
         claims
+    }
+
+    /// Attaches a tc program for incoming frames, for as long as this lives.
+    pub fn attach(&mut self, program: Program, interface: &str) {
+        let _ = qdisc_add_clsact(interface); // of use before 6.6 only
+        tc(&mut self.object, program).attach(interface, TcAttachType::Ingress).expect("attach the program");
     }
 
     pub fn tc_program(&mut self, program: Program) -> &SchedClassifier {

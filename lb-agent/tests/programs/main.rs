@@ -7,6 +7,7 @@ mod checksum;
 mod claims;
 mod egress;
 mod family;
+mod fragments;
 mod fuzz;
 mod ingress;
 mod kernel;

@@ -7,12 +7,11 @@ use lb_common::{maps::Role, reason::Fate};
 use crate::{
     arp::{CLIENT, NODE, STRANGER, VIP},
     case::{Case, check, check_ingress},
-    checksum::Checksum,
     family::{Family, Question},
     kernel::{Kernel, Program},
     ndp::{
-        ALL_NODES, ALL_NODES_MAC, CLIENT_IP6, NOBODY, NODE_IP6, Ndp, OTHER6, SOLICITED, VIP_GROUP,
-        VIP_GROUP_MAC, VIP6, advertisement, solicitation, source_address, target_address,
+        ALL_NODES, ALL_NODES_MAC, CLIENT_IP6, NOBODY, NODE_IP6, Ndp, OTHER6, VIP_GROUP_MAC, VIP6,
+        advertisement, solicitation, source_address, target_address,
     },
 };
 

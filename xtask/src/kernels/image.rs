@@ -16,7 +16,7 @@ use crate::{
 const META_PACKAGE: &str = "linux-image-cloud-amd64";
 const IMAGE_PREFIX: &str = "linux-image-";
 /// What the test bed makes: veth pairs and bridges; and what the agent attaches to where there is no tcx.
-const MODULES: [&str; 4] = ["veth", "bridge", "sch_ingress", "cls_bpf"];
+const MODULES: [&str; 5] = ["veth", "bridge", "sch_ingress", "cls_bpf", "tun"];
 
 /// An unpacked kernel.
 pub(super) struct Image {
