@@ -1,43 +1,41 @@
 //! The maps that kernel and agent share, as typed tables. They are pinned, and so outlive the agent.
 
+mod addresses;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    net::{IpAddr, Ipv4Addr},
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
+use addresses::{Addresses, IPV4, IPV6, layouts};
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
     maps::{Array, HashMap, Map, MapData, MapError, MapInfo, PerCpuArray, RingBuf},
 };
 use lb_common::{
-    maps::{
-        Agent, Iface, PeerKeyV4, PeerStats, Role, SELF_TEST_IFINDEX, SELF_TEST_MAC, VipEntry, VipKey,
-        VipKeyV4, VipStats,
-    },
+    maps::{Agent, Iface, PeerStats, VipEntry, VipStats},
     reason::FrameCounters,
 };
 
 use crate::{diff::MapOp, model::Place, object::OBJECT};
 
-const VIPS: &str = "LB_VIPS_V4";
-const STATS: &str = "LB_STATS_V4";
 const AGENT: &str = "LB_AGENT";
 const FRAMES: &str = "LB_FRAMES";
 const IFACES: &str = "LB_IFACES";
-const PEERS: &str = "LB_PEERS_V4";
 const EVENTS: &str = "LB_EVENTS";
+
 /// Each map with the sizes of its key and value, in bytes.
-const LAYOUTS: [(&str, usize, usize); 7] = [
-    (VIPS, size_of::<VipKeyV4>(), size_of::<VipEntry>()),
-    (STATS, size_of::<VipKeyV4>(), size_of::<VipStats>()),
-    (AGENT, size_of::<u32>(), size_of::<Agent>()),
-    (FRAMES, size_of::<u32>(), size_of::<FrameCounters>()),
-    (IFACES, size_of::<u32>(), size_of::<Iface>()),
-    (PEERS, size_of::<PeerKeyV4>(), size_of::<PeerStats>()),
-    (EVENTS, 0, 0),
-];
+fn all_layouts() -> impl Iterator<Item = (&'static str, usize, usize)> {
+    let others = [
+        (AGENT, size_of::<u32>(), size_of::<Agent>()),
+        (FRAMES, size_of::<u32>(), size_of::<FrameCounters>()),
+        (IFACES, size_of::<u32>(), size_of::<Iface>()),
+        (EVENTS, 0, 0),
+    ];
+    layouts::<[u8; 4]>(&IPV4).into_iter().chain(layouts::<[u8; 16]>(&IPV6)).chain(others)
+}
 
 /// What went wrong with a map.
 #[derive(Debug, thiserror::Error)]
@@ -81,12 +79,11 @@ fn failed(operation: &'static str, name: &'static str) -> impl Fn(MapError) -> T
 
 /// The tables as the agent writes and `status` reads them.
 pub struct Tables {
-    vips: HashMap<MapData, VipKeyV4, VipEntry>,
-    stats: HashMap<MapData, VipKeyV4, VipStats>,
+    ipv4: Addresses<[u8; 4]>,
+    ipv6: Addresses<[u8; 16]>,
     agent: Array<MapData, Agent>,
     frames: PerCpuArray<MapData, FrameCounters>,
     ifaces: HashMap<MapData, u32, Iface>,
-    peers: HashMap<MapData, PeerKeyV4, PeerStats>,
 }
 
 /// Loads the object over the maps pinned in `directory`, making those that are not there.
@@ -95,7 +92,7 @@ pub struct Tables {
 /// [`TableError`]: not privileged, no memory, or a map of another layout.
 pub fn load(directory: &Path) -> Result<(Ebpf, Tables, RingBuf<MapData>), TableError> {
     let mut loader = EbpfLoader::new();
-    for (name, key_size, value_size) in LAYOUTS {
+    for (name, key_size, value_size) in all_layouts() {
         let path = directory.join(name);
         check_layout(name, &path, (key_size, value_size))?;
         loader.map_pin_path(name, path);
@@ -147,47 +144,36 @@ impl Tables {
         mut map: impl FnMut(&'static str) -> Result<Map, MapError>,
         directory: &Path,
     ) -> Result<Self, TableError> {
-        let layout = |name| {
-            move |source| match source {
-                MapError::InvalidKeySize { .. } | MapError::InvalidValueSize { .. } => {
-                    TableError::Layout { name, path: directory.to_owned() }
-                }
-                source => failed("open", name)(source),
+        let explain = |name, source| match source {
+            MapError::InvalidKeySize { .. } | MapError::InvalidValueSize { .. } => {
+                TableError::Layout { name, path: directory.to_owned() }
             }
+            source => failed("open", name)(source),
         };
+        let layout = |name| move |source| explain(name, source);
         Ok(Self {
-            vips: map(VIPS).and_then(HashMap::try_from).map_err(layout(VIPS))?,
-            stats: map(STATS).and_then(HashMap::try_from).map_err(layout(STATS))?,
+            ipv4: Addresses::new(IPV4, &mut map, explain)?,
+            ipv6: Addresses::new(IPV6, &mut map, explain)?,
             agent: map(AGENT).and_then(Array::try_from).map_err(layout(AGENT))?,
             frames: map(FRAMES).and_then(PerCpuArray::try_from).map_err(layout(FRAMES))?,
             ifaces: map(IFACES).and_then(HashMap::try_from).map_err(layout(IFACES))?,
-            peers: map(PEERS).and_then(HashMap::try_from).map_err(layout(PEERS))?,
         })
     }
 
-    /// The entries of VIPs; that of the self-test is left out.
+    /// The entries of VIPs; those of the self-test are left out.
     ///
     /// # Errors
-    /// When the map cannot be read.
+    /// When a map cannot be read.
     pub fn vips(&self) -> Result<BTreeMap<Place, VipEntry>, TableError> {
-        self.vips
-            .iter()
-            .filter(|item| !matches!(item, Ok((key, _)) if key.ifindex == SELF_TEST_IFINDEX))
-            .map(|item| item.map(|(key, entry)| (place(key), entry)))
-            .collect::<Result<_, _>>()
-            .map_err(failed("read", VIPS))
+        Ok(joined(self.ipv4.vips()?, self.ipv6.vips()?))
     }
 
     /// Counters by VIP.
     ///
     /// # Errors
-    /// When the map cannot be read.
+    /// When a map cannot be read.
     pub fn stats(&self) -> Result<BTreeMap<Place, VipStats>, TableError> {
-        self.stats
-            .iter()
-            .map(|item| item.map(|(key, stats)| (place(key), stats)))
-            .collect::<Result<_, _>>()
-            .map_err(failed("read", STATS))
+        Ok(joined(self.ipv4.stats()?, self.ipv6.stats()?))
     }
 
     /// Frames by fate, all CPUs together.
@@ -207,33 +193,28 @@ impl Tables {
     /// When the kernel refuses: no memory, or more VIPs than the map holds.
     pub fn apply(&mut self, op: &MapOp) -> Result<(), TableError> {
         match *op {
-            MapOp::Remove(at) => {
-                let Some(key) = key(at) else { return Ok(()) };
-                removed(self.vips.remove(&key)).map_err(failed("remove a VIP from", VIPS))?;
-                removed(self.stats.remove(&key)).map_err(failed("remove a VIP from", STATS))
+            MapOp::Remove(Place { ifindex, address: IpAddr::V4(address) }) => {
+                self.ipv4.remove_vip(ifindex, address.octets())
             }
-            MapOp::Set(at, entry) => {
-                let Some(key) = key(at) else { return Ok(()) };
-                const ONLY_IF_ABSENT: u64 = 1; // BPF_NOEXIST
-                match self.stats.insert(key, VipStats::default(), ONLY_IF_ABSENT) {
-                    Err(error) if !is_errno(&error, libc::EEXIST) => {
-                        return Err(failed("add a VIP to", STATS)(error));
-                    }
-                    _ => {}
-                }
-                self.vips.insert(key, entry, 0).map_err(failed("write a VIP to", VIPS))
+            MapOp::Remove(Place { ifindex, address: IpAddr::V6(address) }) => {
+                self.ipv6.remove_vip(ifindex, address.octets())
+            }
+            MapOp::Set(Place { ifindex, address: IpAddr::V4(address) }, entry) => {
+                self.ipv4.set_vip(ifindex, address.octets(), entry)
+            }
+            MapOp::Set(Place { ifindex, address: IpAddr::V6(address) }, entry) => {
+                self.ipv6.set_vip(ifindex, address.octets(), entry)
             }
         }
     }
 
-    /// Makes the reserved entry that the self-test asks for.
+    /// Makes the reserved entries that the self-test asks for.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn add_self_test(&mut self) -> Result<(), TableError> {
-        let key = VipKey { ifindex: SELF_TEST_IFINDEX, address: [0; 4] };
-        let entry = VipEntry::new(Role::SelfTest, SELF_TEST_MAC);
-        self.vips.insert(key, entry, 0).map_err(failed("write the self-test entry to", VIPS))
+        self.ipv4.add_self_test()?;
+        self.ipv6.add_self_test()
     }
 
     /// What the kernel has been told of the agent: the lease, and the rest.
@@ -255,13 +236,9 @@ impl Tables {
     /// The peers that the kernel knows, with what it has answered them.
     ///
     /// # Errors
-    /// When the map cannot be read.
+    /// When a map cannot be read.
     pub fn peers(&self) -> Result<BTreeMap<Place, PeerStats>, TableError> {
-        self.peers
-            .iter()
-            .map(|item| item.map(|(key, stats)| (place(key), stats)))
-            .collect::<Result<_, _>>()
-            .map_err(failed("read", PEERS))
+        Ok(joined(self.ipv4.peers()?, self.ipv6.peers()?))
     }
 
     /// Brings [`Self::peers`] to `desired`; the counters of those that stay are kept.
@@ -270,11 +247,17 @@ impl Tables {
     /// When the kernel refuses.
     pub fn set_peers(&mut self, desired: &BTreeSet<Place>) -> Result<(), TableError> {
         let actual = self.peers()?;
-        for key in actual.keys().filter(|at| !desired.contains(at)).filter_map(|&at| key(at)) {
-            removed(self.peers.remove(&key)).map_err(failed("remove a peer from", PEERS))?;
+        for &Place { ifindex, address } in actual.keys().filter(|at| !desired.contains(at)) {
+            match address {
+                IpAddr::V4(address) => self.ipv4.remove_peer(ifindex, address.octets())?,
+                IpAddr::V6(address) => self.ipv6.remove_peer(ifindex, address.octets())?,
+            }
         }
-        for key in desired.iter().filter(|at| !actual.contains_key(at)).filter_map(|&at| key(at)) {
-            self.peers.insert(key, PeerStats::default(), 0).map_err(failed("write a peer to", PEERS))?;
+        for &Place { ifindex, address } in desired.iter().filter(|at| !actual.contains_key(at)) {
+            match address {
+                IpAddr::V4(address) => self.ipv4.add_peer(ifindex, address.octets())?,
+                IpAddr::V6(address) => self.ipv6.add_peer(ifindex, address.octets())?,
+            }
         }
         Ok(())
     }
@@ -316,13 +299,7 @@ fn is_errno(error: &MapError, errno: i32) -> bool {
     matches!(error, MapError::SyscallError(error) if error.io_error.raw_os_error() == Some(errno))
 }
 
-fn key(place: Place) -> Option<VipKeyV4> {
-    match place.address {
-        IpAddr::V4(address) => Some(VipKey { ifindex: place.ifindex, address: address.octets() }),
-        IpAddr::V6(_) => None, // the configuration has refused it
-    }
-}
-
-fn place(key: VipKeyV4) -> Place {
-    Place { ifindex: key.ifindex, address: Ipv4Addr::from(key.address).into() }
+fn joined<V>(mut some: BTreeMap<Place, V>, mut others: BTreeMap<Place, V>) -> BTreeMap<Place, V> {
+    some.append(&mut others);
+    some
 }
