@@ -77,7 +77,7 @@ fn request(ifindex: u32, frame: &mut Frame) -> Fate {
     let question = Question {
         key: VipKey { ifindex, address: frame.tpa },
         destination: frame.ethernet.destination,
-        everyone: BROADCAST,
+        is_for_everyone: frame.ethernet.destination == BROADCAST,
         is_for_target: true,
         is_from_one_station: is_unicast(frame.sha),
     };

@@ -19,8 +19,6 @@ use crate::{
     resolution::{Question, claim, judge, must_be_silent},
 };
 
-/// Extension headers that can come before ICMPv6 (RFC 8200, 4): hop-by-hop and destination options, routing, fragment.
-const EXTENSION_HEADERS: [u8; 4] = [0, 43, 44, 60];
 /// Bytes of the shortest extension header.
 const EXTENSION_LEN: usize = 8;
 
@@ -52,10 +50,16 @@ fn carried<P: Packet>(packet: &P) -> Option<Carried> {
     if next_header == icmpv6::PROTOCOL {
         return is_ndp(TYPE_AT).then_some(Carried::Directly);
     }
-    let is_behind = EXTENSION_HEADERS.contains(&next_header)
+    let is_behind = is_extension(next_header)
         && packet.peek(TYPE_AT) == Some([icmpv6::PROTOCOL, 0])
         && is_ndp(TYPE_AT + EXTENSION_LEN);
     is_behind.then_some(Carried::Behind)
+}
+
+/// Whether such a header can come before ICMPv6 (RFC 8200, 4): hop-by-hop options, routing, fragment, destination options.
+#[inline(always)]
+const fn is_extension(next_header: u8) -> bool {
+    matches!(next_header, 0 | 43 | 44 | 60)
 }
 
 #[inline(always)]
@@ -92,7 +96,7 @@ fn question(ifindex: u32, head: &Head) -> Question<[u8; 16]> {
     Question {
         key: VipKey { ifindex, address: head.target_address },
         destination: head.ethernet.destination,
-        everyone: ipv6::multicast_mac(group),
+        is_for_everyone: head.ethernet.destination == ipv6::multicast_mac(group),
         is_for_target: head.is_addressed_to_target(),
         is_from_one_station: head.is_from_one_station(),
     }

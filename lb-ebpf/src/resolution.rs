@@ -17,8 +17,8 @@ pub struct Question<A> {
     pub key: VipKey<A>,
     /// Whom the frame was sent to.
     pub destination: Mac,
-    /// Whom it is sent to when it asks everyone.
-    pub everyone: Mac,
+    /// Whether that is everyone whom such questions are sent to.
+    pub is_for_everyone: bool,
     /// Whether the packet in the frame, if that has an address of its own, goes where such questions go.
     pub is_for_target: bool,
     /// Whether there is one station to answer.
@@ -46,7 +46,7 @@ impl Permit {
 /// Whether a question may be answered, and by which station.
 #[inline(always)]
 pub fn judge<A: Address>(question: &Question<A>) -> Result<Permit, Fate> {
-    let Question { key, destination, everyone, is_for_target, is_from_one_station } = question;
+    let Question { key, destination, is_for_everyone, is_for_target, is_from_one_station } = question;
     let entry = A::vip(key).ok_or(Fate::NotOurTarget)?;
     let is_announced = match entry.role() {
         Some(Role::Announce) => true,
@@ -54,7 +54,7 @@ pub fn judge<A: Address>(question: &Question<A>) -> Result<Permit, Fate> {
         Some(Role::SelfTest) => return Ok(Permit { mac: entry.mac, count: None }),
         Some(Role::Contested) | None => return Err(Fate::NotOurTarget),
     };
-    let is_for_us = destination == everyone || *destination == entry.mac;
+    let is_for_us = *is_for_everyone || *destination == entry.mac;
     if !is_for_us || !is_for_target {
         return Err(Fate::OtherDestination);
     }

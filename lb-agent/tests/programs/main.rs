@@ -13,6 +13,7 @@ mod ingress;
 mod kernel;
 mod model;
 mod ndp;
+mod object;
 mod probe;
 mod reflector;
 mod solicitations;

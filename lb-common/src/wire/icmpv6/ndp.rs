@@ -13,7 +13,7 @@ use crate::wire::{
     ethernet::{self, ETHERTYPE_IPV6, Mac},
     ipv6::{self, Address, UNSPECIFIED, is_multicast, solicited_node},
 };
-use options::Options;
+use options::{Options, SOURCE_LINK_LAYER_ADDRESS, TARGET_LINK_LAYER_ADDRESS};
 
 /// Bytes of a frame up to the options.
 pub const HEAD_LEN: usize = ethernet::HEADER_LEN + ipv6::HEADER_LEN + MESSAGE_LEN as usize;
@@ -147,13 +147,14 @@ impl Head {
         Ok(Message { kind: self.kind(link_layer_address.is_some())?, link_layer_address })
     }
 
-    /// Which of the two link-layer addresses such a message may give.
+    /// Which of the two link-layer addresses such a message may give. By arithmetic: of a branch the compiler would make
+    /// two copies of everything that follows.
     #[inline(always)]
     const fn option_wanted(&self) -> u8 {
-        match self.icmpv6.message_type {
-            SOLICITATION => options::SOURCE_LINK_LAYER_ADDRESS,
-            _ => options::TARGET_LINK_LAYER_ADDRESS,
+        const {
+            assert!(ADVERTISEMENT - SOLICITATION == TARGET_LINK_LAYER_ADDRESS - SOURCE_LINK_LAYER_ADDRESS);
         }
+        self.icmpv6.message_type.wrapping_sub(SOLICITATION - SOURCE_LINK_LAYER_ADDRESS)
     }
 
     /// The rules that depend on the addresses.
