@@ -103,7 +103,8 @@ fn question(ifindex: u32, head: &Head) -> Question<[u8; 16]> {
 }
 
 /// Judges an outgoing packet: neither as the sender of a solicitation nor in an advertisement does a VIP leave that this
-/// node does not announce, since either would move the neighbours' caches to this node (RFC 4861, 7.2.3 and 7.2.5).
+/// node does not announce, since either would move the neighbours' caches to this node (RFC 4861, 7.2.3 and 7.2.5). (Linux
+/// does either only for an address of this very interface; one on the loopback or on a dummy it keeps to itself.)
 #[inline(always)]
 pub fn egress(packet: &mut SkbPacket) -> Option<Fate> {
     if !matches!(carried(packet), Some(Carried::Directly)) {

@@ -2,7 +2,10 @@
 
 mod malformed;
 
-use lb_common::{maps::Role, reason::Fate};
+use lb_common::{
+    maps::Role,
+    reason::{Action, Fate},
+};
 
 use crate::{
     arp::{CLIENT, NODE, STRANGER, VIP},
@@ -82,6 +85,23 @@ fn what_follows_a_solicitation_does_not_follow_the_answer() {
             .answered(&Question::Ndp(solicitation()))
     };
     check_ingress(&[padded(87), padded(128), padded(1_514)]);
+}
+
+/// Of a frame in several buffers the program sees the first, and it is that which becomes the answer.
+#[test]
+fn a_solicitation_in_a_jumbo_frame_is_answered() {
+    let mut kernel = Kernel::load();
+    if !kernel.has_frags {
+        return; // said by `Kernel::load`
+    }
+    let jumbo = case("9 kB", &solicitation());
+    assert!(jumbo.set_up(&mut kernel));
+    let input = solicitation().padded(9_000, 0xa5);
+    let outcome = kernel.run(Program::XdpFrags, &input, (jumbo.ifindex, jumbo.address));
+    let answer = solicitation().answered_by(NODE);
+    let (head, rest) = outcome.output.split_at(answer.len());
+    assert_eq!((outcome.action, head, outcome.answers), (Ok(Action::Answer), &answer[..], 1));
+    assert!(rest.iter().all(|&byte| byte == 0xa5), "nothing but the padding that came");
 }
 
 #[test]
