@@ -25,21 +25,21 @@ pub fn ingress<P: Packet>(packet: &mut P) -> Fate {
     let Some(frame) = packet.head::<Frame>() else { return Fate::Truncated };
     // SAFETY: `head` has proved the bytes of a `Frame`; no other reference lives until `pad`.
     let frame = unsafe { &mut *frame };
-    let claimed = |kind| claim(VipKey { ifindex, address: frame.spa }, frame.sha, kind);
-    match frame.kind() {
+    let (kind, otherwise) = match frame.kind() {
         Ok(Kind::Request) => {
             let fate = request(ifindex, frame);
             if matches!(fate, Fate::Answered | Fate::SelfTest) {
                 packet.pad();
             }
-            fate
+            return fate;
         }
-        Ok(Kind::Announcement) => claimed(announcement_kind(frame)).unwrap_or(Fate::Announcement),
-        Ok(Kind::Reply) => claimed(reply_kind(frame)).unwrap_or(Fate::Reply),
-        Err(Malformed::UnknownOper) => Fate::UnknownOper,
-        Err(Malformed::NotEthernetIpv4) => Fate::NotEthernetIpv4,
-        Err(Malformed::NotArp | Malformed::Truncated) => Fate::Truncated, // `kind` looks at neither
-    }
+        Ok(Kind::Announcement) => (announcement_kind(frame), Fate::Announcement),
+        Ok(Kind::Reply) => (reply_kind(frame), Fate::Reply),
+        Err(Malformed::UnknownOper) => return Fate::UnknownOper,
+        Err(Malformed::NotEthernetIpv4) => return Fate::NotEthernetIpv4,
+        Err(Malformed::NotArp | Malformed::Truncated) => return Fate::Truncated, // `kind` looks at neither
+    };
+    claim(VipKey { ifindex, address: frame.spa }, frame.sha, kind).unwrap_or(otherwise)
 }
 
 /// Judges an outgoing frame: a request from a VIP that this node does not announce would move the neighbours'

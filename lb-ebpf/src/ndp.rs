@@ -72,19 +72,20 @@ fn resolve<P: Packet>(packet: &mut P) -> Result<Fate, Fate> {
     // SAFETY: `head` has proved the bytes of a `Head`; it is only read, and not after `replace`.
     let head = unsafe { &*head };
     let message = head.check(|at| packet.peek(at)).map_err(fate_of)?;
-    let claimed = |kind| {
-        let key = VipKey { ifindex, address: head.target_address };
-        claim(key, message.link_layer_address.unwrap_or(head.ethernet.source), kind)
-    };
-    match message.kind {
-        Kind::Solicitation => {}
+    let (kind, otherwise) = match message.kind {
+        Kind::Solicitation => return answer(packet, ifindex, head),
         Kind::OwnSolicitation | Kind::UnsolicitedAdvertisement => {
-            return Ok(claimed(announcement_kind(head)).unwrap_or(Fate::Announcement));
+            (announcement_kind(head), Fate::Announcement)
         }
-        Kind::SolicitedAdvertisement => {
-            return Ok(claimed(ClaimKind::Answer).unwrap_or(Fate::Reply));
-        }
-    }
+        Kind::SolicitedAdvertisement => (ClaimKind::Answer, Fate::Reply),
+    };
+    let key = VipKey { ifindex, address: head.target_address };
+    let claimant = message.link_layer_address.unwrap_or(head.ethernet.source);
+    Ok(claim(key, claimant, kind).unwrap_or(otherwise))
+}
+
+#[inline(always)]
+fn answer<P: Packet>(packet: &mut P, ifindex: u32, head: &Head) -> Result<Fate, Fate> {
     let permit = judge(&question(ifindex, head))?;
     let answer = head.answer_from(permit.mac);
     if packet.replace(&answer) { Ok(permit.used()) } else { Err(Fate::NoRoom) }
