@@ -89,6 +89,8 @@ fn pins_of_another_node_are_refused_and_those_of_another_namespace_rebuilt() -> 
     std::os::unix::fs::symlink("node=node netns=0:0 boot=0", &owner)?;
     agent.write_config(&format!("vips: [{VIP}]"))?;
     agent.spawn()?;
+    // Until then the status is that of the maps which the first agent has left.
+    agent.wait_for("the maps made anew", |agent| agent.log().matches("agent started").count() == 2)?;
     agent.wait_settled()?;
     assert!(!fs::read_link(&owner)?.to_string_lossy().contains("netns=0:0"));
     bed.assert_answered()
