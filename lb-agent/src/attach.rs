@@ -319,12 +319,22 @@ fn discard(path: &Path) -> Result<(), AttachError> {
 /// [`AttachError::Unpin`].
 pub fn detach(pins: &Pins, pin: &Pin) -> Result<(), AttachError> {
     let path = pin.path(pins);
-    if pin.mechanism == Mechanism::Clsact
-        && let Ok(name) = interface_name(pin.ifindex)
-        && let Ok(filter) =
-            SchedClassifierLink::attached(&name, direction(pin.slot), FILTER_PRIORITY, FILTER_HANDLE, None)
-    {
-        drop(filter); // removes the filter; clsact itself stays, others may use it
+    match pin.mechanism {
+        Mechanism::Clsact => {
+            if let Ok(name) = interface_name(pin.ifindex)
+                && let Ok(filter) = SchedClassifierLink::attached(
+                    &name,
+                    direction(pin.slot),
+                    FILTER_PRIORITY,
+                    FILTER_HANDLE,
+                    None,
+                )
+            {
+                drop(filter); // removes the filter; clsact itself stays, others may use it
+            }
+        }
+        // Where that fails, as for a link whose interface is gone, the end of the pin is the end of the link.
+        Mechanism::Link => drop(sys::detach_link(&path)),
     }
     discard(&path)
 }

@@ -12,6 +12,7 @@ use std::{
 
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+const BPF_LINK_DETACH: libc::c_int = 34;
 
 /// What a BPF link does now (`struct bpf_link_info`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,6 +39,11 @@ struct InfoByFd {
     info: u64,
 }
 
+#[repr(C)]
+struct LinkDetach {
+    link_fd: u32,
+}
+
 /// The head of `struct bpf_link_info`; the kernel fills as much as it is given room for.
 #[repr(C)]
 #[derive(Default)]
@@ -57,17 +63,31 @@ fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_long> 
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
-/// State of the BPF link that is pinned at `path`.
-///
-/// # Errors
-/// `NotFound` when nothing is pinned there; otherwise what bpf(2) says.
-pub fn pinned_link(path: &Path) -> io::Result<LinkState> {
+/// Opens the BPF link that is pinned at `path`.
+fn open_link(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let mut get = ObjGet { pathname: path.as_ptr().expose_provenance() as u64, ..ObjGet::default() };
     let fd = bpf(BPF_OBJ_GET, &mut get)?;
     let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
     // SAFETY: the kernel has just made this descriptor for us.
-    let link = unsafe { OwnedFd::from_raw_fd(fd) };
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Detaches the BPF link that is pinned at `path`, now: one whose pin is removed is detached when the kernel gets to it.
+///
+/// # Errors
+/// `NotFound` when nothing is pinned there; otherwise what bpf(2) says.
+pub fn detach_link(path: &Path) -> io::Result<()> {
+    let link = open_link(path)?;
+    bpf(BPF_LINK_DETACH, &mut LinkDetach { link_fd: link.as_raw_fd().cast_unsigned() }).map(drop)
+}
+
+/// State of the BPF link that is pinned at `path`.
+///
+/// # Errors
+/// `NotFound` when nothing is pinned there; otherwise what bpf(2) says.
+pub fn pinned_link(path: &Path) -> io::Result<LinkState> {
+    let link = open_link(path)?;
     let mut info = LinkInfo::default();
     let mut by_fd = InfoByFd {
         bpf_fd: link.as_raw_fd().cast_unsigned(),
