@@ -69,9 +69,11 @@ impl Packet for XdpPacket {
         // The kernel zeros what it adds; what a short frame had behind the packet goes too.
         let Some(frame) = self.head::<[u8; MIN_FRAME_LEN]>() else { return };
         for at in FRAME_LEN..MIN_FRAME_LEN {
-            // Volatile, lest the compiler call memset, which no program may.
             // SAFETY: `head` has proved the bytes; no reference lives.
-            unsafe { (&raw mut (*frame)[at]).write_volatile(0) };
+            let byte = unsafe { &raw mut (*frame)[at] };
+            // Volatile, lest the compiler call memset, which no program may.
+            // SAFETY: as above.
+            unsafe { byte.write_volatile(0) };
         }
     }
 
