@@ -8,7 +8,7 @@ static LB_IFACES: HashMap<u32, Iface, { MAX_INTERFACES as usize }, { BPF_F_NO_PR
     HashMap::new();
 
 /// An interface, once the agent knows it. Until then its addresses count as zero, which as the sender of a request is
-/// that of an ARP Probe.
+/// that of an ARP Probe; a Neighbor Solicitation does not leave then.
 #[inline(always)]
 pub fn get(ifindex: u32) -> Option<&'static Iface> {
     // SAFETY: freed only after the program has ended (RCU); replaced whole.

@@ -1,6 +1,7 @@
 //! The object, loaded into this machine's kernel with maps of its own.
 
 mod addresses;
+mod pool;
 
 use std::{io::Write as _, net::IpAddr};
 
@@ -19,6 +20,7 @@ use lb_common::{
     maps::{Agent, Claim, ClaimLimit, Iface, PeerStats, UnknownLimit, VipEntry, VipStats},
     reason::{Action, FrameCounters},
 };
+use pool::Loaded;
 
 /// Where a frame without context comes in.
 pub const LOOPBACK: u32 = 1;
@@ -83,7 +85,12 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    pub fn load() -> Self {
+    /// The object, with maps that no other test touches meanwhile.
+    pub fn load() -> Loaded {
+        Loaded::take()
+    }
+
+    fn load_anew() -> Self {
         assert!(
             nix::unistd::geteuid().is_root(),
             "the programs can be loaded by root only: run `cargo xtask test` as root"

@@ -11,7 +11,7 @@ use crate::{
     arp::{CLIENT, NODE, STRANGER, VIP},
     case::{Case, check, check_ingress},
     family::{Family, Question},
-    kernel::{Kernel, Program},
+    kernel::{Kernel, Program, not_run},
     ndp::{
         ALL_NODES, ALL_NODES_MAC, CLIENT_IP6, NOBODY, NODE_IP6, Ndp, OTHER6, VIP_GROUP_MAC, VIP6,
         advertisement, solicitation, source_address, target_address,
@@ -92,7 +92,8 @@ fn what_follows_a_solicitation_does_not_follow_the_answer() {
 fn a_solicitation_in_a_jumbo_frame_is_answered() {
     let mut kernel = Kernel::load();
     if !kernel.has_frags {
-        return; // said by `Kernel::load`
+        not_run("a solicitation in a jumbo frame", "this kernel has no multi-buffer XDP");
+        return;
     }
     let jumbo = case("9 kB", &solicitation());
     assert!(jumbo.set_up(&mut kernel));
