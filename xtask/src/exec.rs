@@ -2,10 +2,12 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitStatus},
 };
 
 use anyhow::{Context as _, bail};
+
+use crate::testbed::leftovers::run_interruptibly;
 
 /// Root of the workspace.
 #[must_use]
@@ -51,7 +53,22 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
 /// # Errors
 /// When it fails: its command line.
 pub fn show(command: &mut Command) -> anyhow::Result<()> {
-    let status = command.status().with_context(|| format!("run `{}`", line(command)))?;
+    let status = command.status();
+    succeeded(command, status)
+}
+
+/// As [`show`], for a command that has things to clean up when it is interrupted: an interrupt of this process is
+/// handed on to it, and waits for it.
+///
+/// # Errors
+/// As [`show`].
+pub fn show_interruptible(command: &mut Command) -> anyhow::Result<()> {
+    let status = run_interruptibly(command);
+    succeeded(command, status)
+}
+
+fn succeeded(command: &Command, status: std::io::Result<ExitStatus>) -> anyhow::Result<()> {
+    let status = status.with_context(|| format!("run `{}`", line(command)))?;
     if status.success() { Ok(()) } else { bail!("`{}` failed, {status}", line(command)) }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::{
     build,
     debian::{Needed, ensure_installed, needed},
-    exec::{cargo, show},
+    exec::{cargo, show_interruptible},
     testbed,
 };
 
@@ -23,6 +23,7 @@ const TOOLS: &[Needed] = &[
     needed("/usr/lib/python3/dist-packages/dbusmock", "python3-dbusmock"),
     needed("tshark", "tshark"),
     needed("stress-ng", "stress-ng"),
+    needed("lxc-start", "lxc"),
 ];
 
 /// Builds what the tests need, and runs them all.
@@ -34,7 +35,7 @@ pub fn run() -> anyhow::Result<()> {
     ensure_installed(TOOLS)?;
     let agent = build::agent()?;
     let begun = Instant::now();
-    let result = show(cargo().args(["test", "--quiet"]).env("LB_AGENT", agent));
+    let result = show_interruptible(cargo().args(["test", "--quiet"]).env("LB_AGENT", agent));
     let seconds = begun.elapsed().as_secs();
     match &result {
         Ok(()) => println!("\nVERDICT: all tests passed, in {seconds} s"),

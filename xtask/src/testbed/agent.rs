@@ -2,7 +2,8 @@
 
 use std::{
     env,
-    fs::{self, File},
+    fs::{self, File, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::OnceLock,
@@ -19,7 +20,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
-    netns::{Leftover, unique},
+    leftovers::{BPFFS, unique},
     segment::Host,
 };
 
@@ -80,9 +81,11 @@ impl<'host> Agent<'host> {
     /// # Errors
     /// When its directory cannot be written.
     pub fn prepare(host: &'host Host, config: &str, options: AgentOptions) -> anyhow::Result<Self> {
-        let directory = tempfile::Builder::new().prefix("lb-").tempdir()?;
-        let pin_dir = Path::new("/sys/fs/bpf").join(unique(&host.name));
-        Leftover::PinDir(pin_dir.clone()).register();
+        let name = unique(&host.name);
+        let directory = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir()?;
+        // The root of an unprivileged container is nobody here.
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
+        let pin_dir = Path::new(BPFFS).join(name);
         let agent = Self { host, options, directory, pin_dir, child: None };
         agent.write_config(config)?;
         Ok(agent)
@@ -166,7 +169,7 @@ impl<'host> Agent<'host> {
     /// When the executable cannot be run.
     pub fn spawn_binary(&mut self, binary: &Path) -> anyhow::Result<()> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
-        let mut command = self.host.netns.command(binary);
+        let mut command = self.host.command(binary);
         command.arg("run").arg("--config").arg(self.config_path()).arg("--pin-dir").arg(&self.pin_dir);
         command.args(["--hook", self.options.hook, "--lease-ttl", &self.options.lease_ttl.to_string()]);
         command.args(["--sbfd-interval", &self.options.sbfd_interval.to_string()]);
@@ -174,7 +177,6 @@ impl<'host> Agent<'host> {
         command.env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", self.bus_path().display()));
         command.stdout(Stdio::null()).stderr(log);
         let child = command.spawn().with_context(|| format!("start {}", binary.display()))?;
-        Leftover::Process(child.id()).register();
         self.child = Some(child);
         Ok(())
     }
@@ -192,20 +194,17 @@ impl<'host> Agent<'host> {
     /// # Errors
     /// When no agent runs.
     pub fn pid(&self) -> anyhow::Result<u32> {
-        self.child.as_ref().map(Child::id).context("no agent is running")
+        let child = self.child.as_ref().map(Child::id).context("no agent is running")?;
+        if self.host.keeps_parent() { only_child(child) } else { Ok(child) }
     }
 
     /// Ends the process by a signal, and waits for its end.
     ///
     /// # Errors
-    /// When no agent runs.
+    /// When no agent runs, or it goes on.
     pub fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
         self.signal(signal)?;
-        if let Some(mut child) = self.child.take() {
-            child.wait()?;
-            Leftover::Process(child.id()).remove();
-        }
-        Ok(())
+        self.wait_end().map(drop)
     }
 
     /// Waits for the process to end by itself; says whether it ended well.
@@ -217,7 +216,6 @@ impl<'host> Agent<'host> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Some(status) = child.try_wait()? {
-                Leftover::Process(child.id()).remove();
                 return Ok(status.success());
             }
             thread::sleep(Duration::from_millis(10));
@@ -230,7 +228,7 @@ impl<'host> Agent<'host> {
     #[must_use]
     pub fn command(&self, command: &str) -> Command {
         let binary = agent_binary().unwrap_or_else(|_| "lb-agent".into());
-        let mut process = self.host.netns.command(binary);
+        let mut process = self.host.command(binary);
         process.arg(command).arg("--pin-dir").arg(&self.pin_dir);
         process
     }
@@ -339,12 +337,22 @@ impl<'host> Agent<'host> {
     }
 }
 
+/// The process that a process has started.
+fn only_child(parent: u32) -> anyhow::Result<u32> {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    let children = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    children
+        .trim()
+        .parse()
+        .with_context(|| format!("process {parent} should have one child, but {path} has {children:?}"))
+}
+
 impl Drop for Agent<'_> {
     fn drop(&mut self) {
         if self.child.is_some() {
             let _ = self.end(Signal::SIGKILL);
         }
         let _ = self.output("cleanup");
-        Leftover::PinDir(std::mem::take(&mut self.pin_dir)).remove();
+        let _ = fs::remove_dir_all(&self.pin_dir);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use tempfile::TempDir;
 
-use super::{netns::Leftover, segment::Host};
+use super::segment::Host;
 
 /// A keepalived at work; dropped, it is ended.
 #[derive(Debug)]
@@ -34,7 +34,6 @@ impl Keepalived {
         command.arg("--pid").arg(path("pid")).arg("--vrrp_pid").arg(path("vrrp.pid"));
         command.stdout(log.try_clone()?).stderr(log).stdin(Stdio::null());
         let child = command.spawn().context("run keepalived")?;
-        Leftover::Process(child.id()).register();
         Ok(Self { child, _directory: directory })
     }
 }
@@ -56,6 +55,5 @@ impl Drop for Keepalived {
         let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
         let _ = self.child.wait();
-        Leftover::Process(self.child.id()).remove();
     }
 }

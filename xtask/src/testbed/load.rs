@@ -12,7 +12,6 @@ use nix::{
     unistd::Pid,
 };
 
-use super::netns::Leftover;
 
 /// How long stress-ng may take to have all its workers at work.
 const BEGINS_WITHIN: Duration = Duration::from_secs(1);
@@ -38,7 +37,6 @@ impl CpuLoad {
             &format!("{}s", time.as_secs()),
         ]);
         let child = command.stdout(Stdio::null()).spawn().context("run stress-ng")?;
-        Leftover::Process(child.id()).register();
         let mut load = Self { child };
         thread::sleep(BEGINS_WITHIN);
         ensure!(load.is_on()?, "stress-ng has ended before its time");
@@ -59,6 +57,5 @@ impl Drop for CpuLoad {
         // Asked to end, it ends its workers and waits for them.
         let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
         let _ = self.child.wait();
-        Leftover::Process(self.child.id()).remove();
     }
 }

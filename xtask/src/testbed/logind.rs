@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use super::netns::Leftover;
+use super::segment::Host;
 use crate::exec::output;
 
 /// How long it may take to start.
@@ -26,18 +26,18 @@ pub struct Logind {
 }
 
 impl Logind {
-    /// Starts both; the bus listens on a socket at `path`.
+    /// Starts both on a host; the bus listens on a socket at `path`.
     ///
     /// # Errors
     /// When dbus-daemon, gdbus or python3-dbusmock is missing.
-    pub fn start(path: PathBuf) -> anyhow::Result<Self> {
+    pub fn start(host: &Host, path: PathBuf) -> anyhow::Result<Self> {
         let mut logind = Self { children: Vec::new(), address: format!("unix:path={}", path.display()) };
         let address = logind.address.clone();
-        let mut bus = Command::new("dbus-daemon");
+        let mut bus = host.netns.command("dbus-daemon");
         bus.args(["--session", "--nofork", "--nopidfile", &format!("--address={address}")]);
         logind.spawn(&mut bus)?;
         wait_for("the bus", || path.exists())?;
-        let mut mock = Command::new(PYTHON);
+        let mut mock = host.netns.command(PYTHON);
         mock.args(["-m", "dbusmock", "--system", "--template", "logind"]);
         logind.spawn(mock.env("DBUS_SYSTEM_BUS_ADDRESS", &address))?;
         wait_for("logind", || logind.inhibitors().is_ok())?;
@@ -47,7 +47,6 @@ impl Logind {
     fn spawn(&mut self, command: &mut Command) -> anyhow::Result<()> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let child = child.with_context(|| format!("run {}", Path::new(command.get_program()).display()))?;
-        Leftover::Process(child.id()).register();
         self.children.push(child);
         Ok(())
     }
@@ -94,7 +93,6 @@ impl Drop for Logind {
         for child in self.children.iter_mut().rev() {
             let _ = child.kill();
             let _ = child.wait();
-            Leftover::Process(child.id()).remove();
         }
     }
 }

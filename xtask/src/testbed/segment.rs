@@ -1,11 +1,15 @@
 //! Hosts on one segment.
 
-use std::{net::Ipv4Addr, os::fd::OwnedFd};
+use std::{ffi::OsStr, net::Ipv4Addr, os::fd::OwnedFd, process::Command};
 
 use anyhow::Context as _;
 use lb_common::wire::ethernet::Mac;
 
-use super::{netns::Netns, pass};
+use super::{
+    lxc::{Container, Plug, Privilege},
+    netns::Netns,
+    pass,
+};
 
 /// Name of each host's interface.
 pub(super) const INTERFACE: &str = "eth0";
@@ -44,6 +48,8 @@ pub struct Host {
     port: String,
     /// Keeps the program on the far end.
     _pass: Option<OwnedFd>,
+    /// What the host is, if it is more than a network namespace.
+    container: Option<Container>,
 }
 
 impl Segment {
@@ -78,19 +84,37 @@ impl Segment {
     /// # Errors
     /// When ip fails, or the pass program cannot be attached.
     pub fn host_wired(&mut self, name: &str, wiring: Wiring) -> anyhow::Result<Host> {
-        let number = self.next_host;
-        self.next_host += 1;
+        let (port, mac, address) = self.next_place();
         let netns = Netns::new(name)?;
-        let port = format!("port{number}");
-        let mac: Mac = [2, 0, 0, 77, 0, number];
-        let address = Ipv4Addr::new(10, 77, 0, number);
         self.plug(&netns, &port, mac, address)?;
         let pass = match wiring {
             Wiring::Veth => None,
             Wiring::VethWithXdpPeer => Some(self.switch.run(|| pass::attach(&port))??),
         };
-        let ifindex = netns.run(|| nix::net::if_::if_nametoindex(INTERFACE))?.context("find eth0")?;
-        Ok(Host { name: name.to_owned(), netns, address, mac, ifindex, port, _pass: pass })
+        let ifindex = ifindex(&netns)?;
+        Ok(Host { name: name.to_owned(), netns, address, mac, ifindex, port, _pass: pass, container: None })
+    }
+
+    /// Plugs in a host that is an LXC container.
+    ///
+    /// # Errors
+    /// When LXC is missing or fails.
+    pub fn container(&mut self, name: &str, privilege: Privilege) -> anyhow::Result<Host> {
+        let (port, mac, address) = self.next_place();
+        let plug = Plug { port: &port, mac, address };
+        let container = Container::start(name, privilege, &self.switch, &plug)?;
+        self.plug_in(&port)?;
+        let netns = container.netns(name)?;
+        let ifindex = ifindex(&netns)?;
+        let container = Some(container);
+        Ok(Host { name: name.to_owned(), netns, address, mac, ifindex, port, _pass: None, container })
+    }
+
+    /// Port, link-layer address and address of the next host.
+    fn next_place(&mut self) -> (String, Mac, Ipv4Addr) {
+        let number = self.next_host;
+        self.next_host += 1;
+        (format!("port{number}"), [2, 0, 0, 77, 0, number], Ipv4Addr::new(10, 77, 0, number))
     }
 
     /// Sets the largest frame that the switch forwards.
@@ -119,10 +143,14 @@ impl Segment {
         self.plug(&host.netns, &host.port, host.mac, host.address)
     }
 
+    fn plug_in(&self, port: &str) -> anyhow::Result<()> {
+        self.switch.ip(&format!("link set {port} master br0 up"))
+    }
+
     fn plug(&self, netns: &Netns, port: &str, mac: Mac, address: Ipv4Addr) -> anyhow::Result<()> {
         let (mac, switch) = (mac_text(mac), self.switch.name());
         netns.ip(&format!("link add {INTERFACE} address {mac} type veth peer name {port} netns {switch}"))?;
-        self.switch.ip(&format!("link set {port} master br0 up"))?;
+        self.plug_in(port)?;
         netns.ip(&format!("link set {INTERFACE} up"))?;
         netns.ip(&format!("address add {address}/16 dev {INTERFACE}"))
     }
@@ -136,7 +164,24 @@ impl Segment {
     }
 }
 
+fn ifindex(netns: &Netns) -> anyhow::Result<u32> {
+    netns.run(|| nix::net::if_::if_nametoindex(INTERFACE))?.context("find eth0")
+}
+
 impl Host {
+    /// A command on the host as its own users run it: in its network namespace, or all the way in its container.
+    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        match &self.container {
+            Some(container) => container.command(program),
+            None => self.netns.command(program),
+        }
+    }
+
+    /// Whether [`Self::command`] stays beside the program, as its parent, instead of becoming it.
+    pub(super) fn keeps_parent(&self) -> bool {
+        self.container.is_some()
+    }
+
     /// The name of its port on the switch.
     pub(super) fn port(&self) -> &str {
         &self.port

@@ -8,7 +8,7 @@ use xtask::testbed::{AgentOptions, PacketSocket, Wiring, mac_text, witness::Tcpd
 use crate::{Bed, VIP};
 
 /// What `status` calls tc on the kernel that runs: tcx came with 6.6.
-fn tc_ingress() -> &'static str {
+pub fn tc_ingress() -> &'static str {
     if has_tcx() { "tcx-ingress" } else { "clsact-ingress" }
 }
 

@@ -9,6 +9,8 @@ mod hostile;
 mod interfaces;
 mod interop;
 mod lease;
+mod leftovers;
+mod lxc;
 mod pins;
 mod raw;
 mod shutdown;

@@ -19,7 +19,7 @@ fn a_shutdown_waits_until_the_vips_are_handed_over_and_one_that_is_called_off_is
     let hosts = Hosts::new(3)?;
     let mut group = hosts.start(&[VIP], "immediate", &AgentOptions::default())?;
     let holder = group.wait_holder(VIP)?;
-    let logind = Logind::start(group.agents[holder].bus_path())?;
+    let logind = Logind::start(&hosts.nodes[holder], group.agents[holder].bus_path())?;
     group.agents[holder].end(nix::sys::signal::Signal::SIGTERM)?;
     group.agents[holder].spawn()?;
     let is_waited_for = |_: &_| logind.inhibitors().is_ok_and(|inhibitors| inhibitors.contains("lb-agent"));
@@ -48,7 +48,7 @@ fn a_shutdown_that_is_called_off_does_not_undrain_a_node_that_was_drained_before
     require_root("test")?;
     let hosts = Hosts::new(1)?;
     let mut group = hosts.start(&[VIP], "immediate", &AgentOptions::default())?;
-    let logind = Logind::start(group.agents[0].bus_path())?;
+    let logind = Logind::start(&hosts.nodes[0], group.agents[0].bus_path())?;
     let agent = &mut group.agents[0];
     agent.end(nix::sys::signal::Signal::SIGTERM)?;
     agent.spawn()?;
