@@ -1,13 +1,20 @@
 //! `cargo xtask bench`: the figures that the project states, each measured against its limit.
 
+mod arp;
 mod failover;
 mod figures;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 /// What to measure.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Bench {
+    /// What an ARP answer costs, the kernel's own ARP beside it (root; about a minute)
+    Arp {
+        /// How to measure
+        #[command(flatten)]
+        options: Options,
+    },
     /// How long a client goes without an answer when the holder fails, keepalived beside it (root; about 15 minutes)
     Failover {
         /// How often the holder's port is cut for each detection time; the other faults come a tenth as often
@@ -19,12 +26,24 @@ pub enum Bench {
     },
 }
 
+/// What the shorter benches are told.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Options {
+    /// How often each thing is measured, in turn; figures are medians
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(7..))]
+    rounds: u32,
+    /// Print the figures as JSON, and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
 /// Measures.
 ///
 /// # Errors
 /// When something cannot be set up, or a figure misses its limit.
 pub fn run(bench: &Bench) -> anyhow::Result<()> {
     match *bench {
+        Bench::Arp { options: Options { rounds, json } } => arp::run(rounds, json),
         Bench::Failover { rounds, json } => failover::run(rounds, json),
     }
 }

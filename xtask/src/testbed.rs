@@ -7,6 +7,7 @@
 mod agent;
 mod bpf;
 mod faults;
+mod flood;
 mod group;
 mod keepalived;
 mod load;
@@ -24,6 +25,7 @@ pub mod witness;
 
 pub use agent::{Agent, AgentOptions, agent_binary, set_agent_binary};
 pub use faults::between;
+pub use flood::{Flooded, flood};
 pub use group::{Group, Hosts};
 pub use keepalived::Keepalived;
 pub use load::CpuLoad;
@@ -32,7 +34,7 @@ pub use lxc::Privilege;
 pub use netns::Netns;
 pub use packet::PacketSocket;
 pub use prober::{Prober, Report};
-pub use segment::{Host, Segment, Wiring, mac_text};
+pub use segment::{Host, Segment, Wiring, cabled, mac_text};
 pub use trial::{Fault, Trial};
 pub use vip_map::VipMap;
 

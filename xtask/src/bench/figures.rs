@@ -37,6 +37,9 @@ impl fmt::Display for Limit {
     }
 }
 
+/// The unit of one figure divided by another.
+pub const RATIO: &str = "x";
+
 /// One figure.
 #[derive(Clone, Debug, Serialize)]
 struct Figure {
@@ -101,7 +104,8 @@ impl Figures {
 
 fn line(Figure { what, value, unit, limit, ok }: &Figure) -> String {
     let verdict = if *ok { "ok  " } else { "MISS" };
-    format!("  {verdict}  {what:<62} {value:>10.1} {unit:<4}  {limit}")
+    let decimals = if *unit == RATIO { 3 } else { 1 };
+    format!("  {verdict}  {what:<62} {value:>10.decimals$} {unit:<4}  {limit}")
 }
 
 /// The value that `percent` of all values do not exceed (nearest rank); 50 is the median.

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use super::{
     leftovers::{BPFFS, unique},
     segment::Host,
+    vip_map::VipMap,
 };
 
 /// How long the agent may take over what it should do within a second: the machine may be busy.
@@ -330,6 +331,15 @@ impl<'host> Agent<'host> {
                 status["vips"].as_array().is_some_and(|vips| vips.iter().any(|vip| vip["role"] == "announce"))
             })
         })
+    }
+
+    /// Waits until the kernel's map announces so many VIPs.
+    ///
+    /// # Errors
+    /// When it does not come so far.
+    pub fn wait_announced(&self, vips: usize) -> anyhow::Result<()> {
+        let mut map = VipMap::open(&self.maps()?)?;
+        self.wait_for(&format!("{vips} VIPs announced"), |_| map.announced().is_ok_and(|now| now == vips))
     }
 
     fn log_path(&self) -> PathBuf {

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use tempfile::TempDir;
 
-use super::segment::Host;
+use super::{leftovers::unique, segment::Host};
 
 /// A keepalived at work; dropped, it is ended.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Keepalived {
     /// # Errors
     /// When it cannot be started.
     pub fn start(host: &Host, vip: Ipv4Addr, priority: u8, advert_ms: u32) -> anyhow::Result<Self> {
-        let directory = tempfile::Builder::new().prefix("lb-").tempdir()?;
+        let directory = tempfile::Builder::new().prefix(&unique("keepalived-")).tempdir()?;
         let path = |name: &str| directory.path().join(name);
         fs::write(path("conf"), config(vip, priority, advert_ms))
             .context("write keepalived's configuration")?;

@@ -212,6 +212,32 @@ fn ignore_packets() {
     }
 }
 
+/// Two hosts joined by one veth pair, without a switch: `10.77.0.1` and `10.77.0.2`.
+///
+/// # Errors
+/// When ip fails.
+pub fn cabled(names: [&str; 2]) -> anyhow::Result<[Host; 2]> {
+    let [first, second] = names;
+    let places = [1_u8, 2].map(|number| ([2, 0, 0, 77, 0, number], Ipv4Addr::new(10, 77, 0, number)));
+    let netns = [Netns::new(first)?, Netns::new(second)?];
+    let [mac, peer_mac] = places.map(|(mac, _)| mac_text(mac));
+    netns[0].ip(&format!(
+        "link add {INTERFACE} address {mac} type veth peer name {INTERFACE} address {peer_mac} netns {}",
+        netns[1].name()
+    ))?;
+    for (netns, (_, address)) in netns.iter().zip(places) {
+        netns.ip(&format!("link set {INTERFACE} up"))?;
+        netns.ip(&format!("address add {address}/16 dev {INTERFACE}"))?;
+    }
+    let host = |name: &str, netns: Netns, (mac, address)| -> anyhow::Result<Host> {
+        let ifindex = ifindex(&netns)?;
+        let port = INTERFACE.to_owned();
+        Ok(Host { name: name.to_owned(), netns, address, mac, ifindex, port, _pass: None, container: None })
+    };
+    let [netns, peer] = netns;
+    Ok([host(first, netns, places[0])?, host(second, peer, places[1])?])
+}
+
 /// A link-layer address for people.
 #[must_use]
 pub fn mac_text(mac: Mac) -> String {
