@@ -56,6 +56,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut file = ConfigFile::open(&options.config)?;
     let interfaces = netlink::interfaces()?;
     let config = file.load(&interfaces)?;
+    info!(file = %options.config.display(), vips = config.vips.addresses().count(), "configuration read");
     let node = node_name(&config)?;
     file.node = Some(node.clone());
     let pins = LockedPins::open(&options.pin_dir, &node)?;

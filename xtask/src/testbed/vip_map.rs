@@ -14,6 +14,7 @@ use lb_common::maps::{Role, VipEntry, VipKeyV4};
 
 use super::bpf::{self, Attributes};
 
+const BPF_MAP_LOOKUP_ELEM: libc::c_int = 1;
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_MAP_LOOKUP_BATCH: libc::c_int = 24;
 /// Entries that one call brings.
@@ -40,6 +41,17 @@ struct LookupBatch {
     flags: u64,
 }
 
+#[repr(C)]
+struct Lookup {
+    map_fd: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+// SAFETY: the fields of BPF_MAP_LOOKUP_ELEM in their order; `get` points to a key and a value of this map.
+unsafe impl Attributes for Lookup {}
 // SAFETY: the fields of BPF_OBJ_GET in their order; `open` points to a string that outlives the call.
 unsafe impl Attributes for ObjGet {}
 // SAFETY: the fields of BPF_MAP_LOOKUP_BATCH in their order; `batch` points to buffers for `count` entries of this map.
@@ -72,14 +84,46 @@ impl VipMap {
     /// # Errors
     /// When the kernel does not say (before 5.6 it cannot).
     pub fn announced(&mut self) -> anyhow::Result<usize> {
+        self.count(|role| role == Role::Announce)
+    }
+
+    /// How many VIPs are there, on all interfaces, whatever their role.
+    ///
+    /// # Errors
+    /// As [`Self::announced`].
+    pub fn entries(&mut self) -> anyhow::Result<usize> {
+        self.count(|role| role != Role::SelfTest)
+    }
+
+    /// The entry of one VIP.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn get(&self, key: VipKeyV4) -> anyhow::Result<Option<VipEntry>> {
+        let mut entry = VipEntry { role: 0, reserved: 0, mac: [0; 6] };
+        let mut lookup = Lookup {
+            map_fd: self.fd.as_raw_fd().cast_unsigned(),
+            padding: 0,
+            key: (&raw const key).expose_provenance() as u64,
+            value: (&raw mut entry).expose_provenance() as u64,
+            flags: 0,
+        };
+        match bpf::call(BPF_MAP_LOOKUP_ELEM, &mut lookup) {
+            Ok(_) => Ok(Some(entry)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(error) => Err(error).context("look up a VIP in LB_VIPS_V4"),
+        }
+    }
+
+    fn count(&mut self, is_counted: impl Fn(Role) -> bool) -> anyhow::Result<usize> {
         let mut cursor = 0_u32;
-        let (mut announced, mut is_first) = (0, true);
+        let (mut counted, mut is_first) = (0, true);
         loop {
             let (count, is_last) = self.batch(&mut cursor, is_first).context("read LB_VIPS_V4")?;
             let values = &self.values[..count];
-            announced += values.iter().filter(|entry| entry.role() == Some(Role::Announce)).count();
+            counted += values.iter().filter(|entry| entry.role().is_some_and(&is_counted)).count();
             if is_last {
-                return Ok(announced);
+                return Ok(counted);
             }
             is_first = false;
         }
