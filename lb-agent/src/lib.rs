@@ -1,6 +1,7 @@
 //! The user side of the announcer. IO stands at the rim; the core takes values and a `now` and returns values.
 
 pub mod agent;
+pub mod alarm;
 pub mod announcements;
 pub mod attach;
 pub mod choose;

@@ -1,7 +1,6 @@
 //! `lb-agent run`: waits for whatever may change the picture, and takes a turn.
 
 use std::{
-    future,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -9,17 +8,18 @@ use std::{
 use anyhow::Context as _;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
+    time::{Instant, sleep},
 };
 use tracing::{error, info, warn};
 
 use crate::{
     agent::{Agent, Plan, Settings},
+    alarm::Alarm,
     attach::Programs,
     claims::Claims,
     clock,
     config::{self, Config},
-    model::{BoottimeNs, Interface},
+    model::Interface,
     netlink::{self, Monitor},
     pins::LockedPins,
     sbfd::{Timing, probing::Probing},
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Between two signs of life to the kernel.
-const TICK: Duration = Duration::from_millis(200);
+const TICK_NS: u64 = 200_000_000;
 /// How long the first asks wait for the link-layer addresses of the peers.
 const RESOLVE_FOR: Duration = Duration::from_millis(100);
 
@@ -95,15 +95,21 @@ async fn serve(
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     let mut shutdowns = Shutdowns::listen();
-    let mut tick = interval(TICK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut tick, mut due) = (Alarm::new()?, Alarm::new()?);
+    let mut next_tick = clock::boottime_ns();
     loop {
         let mut is_tick = false;
         let mut verdict = None;
+        tick.set(Some(next_tick))?;
+        due.set(agent.next_due())?;
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = tick.tick() => is_tick = true,
+            rung = tick.rings() => {
+                rung.context("wait for the next tick")?;
+                is_tick = true;
+                next_tick = clock::boottime_ns() + TICK_NS;
+            }
             changed = monitor.changed() => {
                 changed?;
                 agent.set_interfaces(netlink::interfaces()?);
@@ -116,7 +122,7 @@ async fn serve(
             waited = claims.wait() => waited.context("wait for claims")?,
             changed = probing.changed() => verdict = Some(changed.context("the thread that probes peers has ended")?),
             shutdown = shutdowns.next() => agent.shutting_down(shutdown),
-            () = until(agent.next_due()) => {}
+            rung = due.rings() => rung.context("wait for what is due")?,
         }
         // Whatever the reason to wake up: what has been heard comes before what is decided.
         let now = clock::boottime_ns();
@@ -134,18 +140,6 @@ async fn serve(
     }
     info!("agent stopped: the kernel answers on until the lease ends");
     Ok(())
-}
-
-/// Sleeps until a time of CLOCK_BOOTTIME. Tokio's clock stands still while the machine sleeps; the tick, which is
-/// late then, makes up for it.
-async fn until(due: Option<BoottimeNs>) {
-    match due {
-        Some(due) => {
-            let wait = Duration::from_nanos(due.saturating_sub(clock::boottime_ns()));
-            sleep_until(Instant::now() + wait).await;
-        }
-        None => future::pending().await,
-    }
 }
 
 fn reload(agent: &mut Agent, file: &mut ConfigFile) {
