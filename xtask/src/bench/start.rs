@@ -51,13 +51,7 @@ pub(super) fn run(rounds: u32, json: bool) -> anyhow::Result<()> {
     let what = "from the file parsed to the last VIP announced, asks included";
     figures.add(what, percentile(&announces, 50), "ms", Limit::None);
     let (mut agent, ..) = start(&node)?;
-    let changes = (0..rounds).map(|round| change(&agent, round)).collect::<anyhow::Result<Vec<_>>>()?;
-    figures.add(
-        "from the rename of the file to a new VIP in the map",
-        percentile(&changes, 50),
-        "ms",
-        Limit::AtMost(20.0),
-    );
+    changes(&agent, rounds, &mut figures)?;
     figures.add("memory, resident", idle::resident_mb(agent.pid()?)?, "MB", Limit::AtMost(30.0));
     idle::measure(&agent, &mut figures)?;
     restart(&mut agent, &client, &mut figures)?;
@@ -72,15 +66,29 @@ fn vip(at: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(FIRST_VIP.to_bits() + at)
 }
 
-/// A configuration of so many VIPs, a line each.
-fn config(count: u32) -> String {
-    let lines: Vec<String> = (0..count).map(|at| format!("  - {}", vip(at))).collect();
-    format!("vips:\n{}", lines.join("\n"))
+/// How a file names its VIPs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Form {
+    /// As ranges, a thousand addresses each.
+    Ranges,
+    /// Each on a line of its own.
+    Lines,
+}
+
+/// A configuration of so many VIPs.
+fn config(form: Form, count: u32) -> String {
+    let step = if form == Form::Ranges { 1_000 } else { 1 };
+    let item = |first: u32| match (first + step).min(count) - 1 {
+        last if last == first => format!("  - {}", vip(first)),
+        last => format!("  - {}-{}", vip(first), vip(last)),
+    };
+    let items: Vec<String> = (0..count).step_by(step as usize).map(item).collect();
+    format!("vips:\n{}", items.join("\n"))
 }
 
 /// A new agent, and how long it took from its file being parsed until all VIPs were in the map, and announced.
 fn start(node: &Host) -> anyhow::Result<(Agent<'_>, Duration, Duration)> {
-    let mut agent = Agent::prepare(node, &config(COUNT), AgentOptions::default())?;
+    let mut agent = Agent::prepare(node, &config(Form::Lines, COUNT), AgentOptions::default())?;
     agent.spawn()?;
     let count = COUNT as usize;
     let deadline = Instant::now() + PATIENCE;
@@ -97,13 +105,28 @@ fn start(node: &Host) -> anyhow::Result<(Agent<'_>, Duration, Duration)> {
     Ok((agent, since(read, loaded), since(read, announced)))
 }
 
-/// Adds a VIP to the file; how long, in ms, until the map has it.
-fn change(agent: &Agent<'_>, round: u32) -> anyhow::Result<f64> {
-    thread::sleep(Duration::from_millis(200));
-    let new = COUNT + round;
-    let (map, key) =
-        (VipMap::open(&agent.maps()?)?, VipKey { ifindex: agent.host().ifindex, address: vip(new).octets() });
-    agent.write_config(&config(new + 1))?;
+/// One VIP more each time, in either form of the file in turn.
+fn changes(agent: &Agent<'_>, rounds: u32, figures: &mut Figures) -> anyhow::Result<()> {
+    let mut took = [Vec::new(), Vec::new()];
+    for round in 0..rounds {
+        for (at, (form, took)) in [Form::Ranges, Form::Lines].into_iter().zip(&mut took).enumerate() {
+            took.push(change(agent, form, COUNT + 2 * round + u32::try_from(at)?)?);
+        }
+    }
+    let [ranges, lines] = took;
+    let what = "from the rename of a file of ranges to a new VIP in the map";
+    figures.add(what, percentile(&ranges, 50), "ms", Limit::AtMost(20.0));
+    let what = "the same for a file with a line for each VIP";
+    figures.add(what, percentile(&lines, 50), "ms", Limit::None);
+    Ok(())
+}
+
+/// Adds VIP number `new` to the file; how long, in ms, until the map has it.
+fn change(agent: &Agent<'_>, form: Form, new: u32) -> anyhow::Result<f64> {
+    thread::sleep(Duration::from_millis(300));
+    let map = VipMap::open(&agent.maps()?)?;
+    let key = VipKey { ifindex: agent.host().ifindex, address: vip(new).octets() };
+    agent.write_config(&config(form, new + 1))?;
     let begun = Instant::now();
     poll(|| Ok(map.get(key)?.map(|_| ms(begun.elapsed()))))
 }
@@ -168,6 +191,12 @@ mod tests {
         let expected = Duration::from_secs(23 * 3_600 + 3 * 60 + 20) + Duration::from_micros(995_576);
         assert_eq!(read_at(log).map(|at| at.as_micros()), Some(expected.as_micros()));
         assert_eq!(read_at("no such line"), None);
+    }
+
+    #[test]
+    fn both_forms_name_the_same_addresses() {
+        assert_eq!(config(Form::Lines, 2), "vips:\n  - 10.77.64.0\n  - 10.77.64.1");
+        assert_eq!(config(Form::Ranges, 1_001), "vips:\n  - 10.77.64.0-10.77.67.231\n  - 10.77.67.232");
     }
 
     #[test]
