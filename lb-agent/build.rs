@@ -6,7 +6,11 @@ use std::{env, path::PathBuf, process};
 fn main() {
     println!("cargo::rerun-if-env-changed=LB_EBPF_OBJECT");
     let object = env::var_os("LB_EBPF_OBJECT").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/ebpf/lb.bpf.o"),
+        // Asked when this runs, not when it is compiled: a target directory may be copied along with the workspace.
+        || {
+            PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default())
+                .join("../target/ebpf/lb.bpf.o")
+        },
         PathBuf::from,
     );
     println!("cargo::rerun-if-changed={}", object.display());
