@@ -52,9 +52,9 @@ pub fn flood(
     let target = |at: usize| targets[at % targets.len()].octets();
     let frames: Vec<Frame> =
         (0..FRAMES).map(|at| Frame::request(client.mac, client.address.octets(), target(at))).collect();
+    let socket = PacketSocket::open_deaf(client)?;
     client.netns.run(|| {
         pin_to_last_cpu()?;
-        let socket = PacketSocket::open_deaf("eth0")?;
         let (received_before, dropped_before) = (received()?, dropped()?);
         let begun = Instant::now();
         send(&socket, &frames, requests)?;

@@ -12,7 +12,6 @@ use nix::{
     unistd::Pid,
 };
 
-
 /// How long stress-ng may take to have all its workers at work.
 const BEGINS_WITHIN: Duration = Duration::from_secs(1);
 

@@ -30,6 +30,14 @@ impl PacketSocket {
         opened.with_context(|| format!("open a packet socket on {INTERFACE} of {}", host.name))
     }
 
+    /// The same for sending only: what arrives costs nothing.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_deaf(host: &Host) -> anyhow::Result<Self> {
+        Self::open(host, 0)
+    }
+
     /// The same on `interface` of the calling thread's namespace.
     fn open_here(interface: &str, ethertype: u16) -> io::Result<Self> {
         let protocol = ethertype.to_be();
