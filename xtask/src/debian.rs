@@ -46,30 +46,38 @@ pub fn ensure_installed(all: &[Needed]) -> anyhow::Result<()> {
         "these packages are missing: {list}\ninstall them with: sudo apt-get install --no-install-recommends {list}"
     );
     eprintln!("installing {list}");
-    let install = || {
-        let mut apt = Command::new("apt-get");
-        apt.env("DEBIAN_FRONTEND", "noninteractive").args([
-            "install",
-            "-qq",
-            "-y",
-            "--no-install-recommends",
-        ]);
-        apt.args(&packages);
-        exec(&mut apt)
-    };
     // Old package lists are the usual reason for a failure, so a second try follows an update.
-    if install().is_err() {
-        show(Command::new("apt-get").args(["update", "-qq"]))?;
-        install().with_context(|| format!("install {list}"))?;
+    if install(&mut Command::new("apt-get"), &packages).is_ok() {
+        return Ok(());
     }
-    Ok(())
+    show(Command::new("apt-get").args(["update", "-qq"]))?;
+    let Err(error) = install(&mut Command::new("apt-get"), &packages) else { return Ok(()) };
+    // Packages that the machine has from backports may not go together with the release's own.
+    let release = release().with_context(|| format!("install {list}: {error:#}; then its backports"))?;
+    let backports = Suite::open_beside(&format!("{release}-backports"))?;
+    install(backports.apt("apt-get").args(["-t", &backports.name]), &packages)
+        .with_context(|| format!("install {list}: {error:#}; and from {}", backports.name))
+}
+
+fn install(apt: &mut Command, packages: &[&str]) -> anyhow::Result<()> {
+    apt.env("DEBIAN_FRONTEND", "noninteractive");
+    exec(apt.args(["install", "-qq", "-y", "--no-install-recommends"]).args(packages))
+}
+
+/// Code name of the machine's release.
+fn release() -> anyhow::Result<String> {
+    let text = fs::read_to_string("/etc/os-release").context("read /etc/os-release")?;
+    let name = text.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    name.map(str::to_owned).context("/etc/os-release has no VERSION_CODENAME")
 }
 
 /// A suite of the archive, with package lists of its own under `target`: the machine's are not touched.
 #[derive(Debug)]
 pub struct Suite {
     root: PathBuf,
-    name: &'static str,
+    name: String,
+    /// Whether the machine's own sources count too.
+    is_beside: bool,
 }
 
 impl Suite {
@@ -77,7 +85,16 @@ impl Suite {
     ///
     /// # Errors
     /// When the machine is no Debian or the mirror lacks the suite.
-    pub fn open(name: &'static str) -> anyhow::Result<Self> {
+    pub fn open(name: &str) -> anyhow::Result<Self> {
+        Self::open_with(name, false)
+    }
+
+    /// As [`Self::open`], with the machine's own sources beside it.
+    fn open_beside(name: &str) -> anyhow::Result<Self> {
+        Self::open_with(name, true)
+    }
+
+    fn open_with(name: &str, is_beside: bool) -> anyhow::Result<Self> {
         ensure!(is_there("apt-get"), "apt-get is missing: packages of {name} can be had on Debian only");
         let root = workspace().join("target/debian").join(name);
         fs::create_dir_all(root.join("lists/partial"))?;
@@ -85,7 +102,7 @@ impl Suite {
         let keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
         let source = format!("deb [signed-by={keys}] {} {name} main\n", mirror(name)?);
         fs::write(root.join("sources.list"), source)?;
-        let suite = Self { root, name };
+        let suite = Self { root, name: name.to_owned(), is_beside };
         exec(suite.apt("apt-get").args(["update", "-qq"]))
             .with_context(|| format!("read the package lists of {name}"))?;
         Ok(suite)
@@ -132,7 +149,10 @@ impl Suite {
         ] {
             apt.arg("-o").arg(format!("{option}={}", self.root.join(path).display()));
         }
-        apt.args(["-o", "Dir::Etc::sourceparts=-", "-o", "APT::Sandbox::User=root"]);
+        if !self.is_beside {
+            apt.args(["-o", "Dir::Etc::sourceparts=-"]);
+        }
+        apt.args(["-o", "APT::Sandbox::User=root"]);
         apt
     }
 }
