@@ -17,16 +17,17 @@ use std::{
 use departure::Departure;
 use group::Group;
 use hooks::Hooks;
-use lb_common::maps::{self, Iface, Role, VipEntry};
+use lb_common::maps::{self, Iface};
 use tracing::{error, info, warn};
 
 use crate::{
     attach::{AttachError, Programs},
     claims::Heard,
     clock,
-    diff::{MapOp, diff},
     holding::{Failback, Holding, Message, Rules},
     hook::HookChoice,
+    lease::{LeaseWatch, Look},
+    mirror::Mirror,
     model::{BoottimeNs, Interface, Place},
     pace::Pace,
     pins::{LockedPins, PinError},
@@ -42,8 +43,6 @@ use crate::{
 const RESYNC_INTERVAL_NS: u64 = 60_000_000_000;
 /// The kernel sends to a neighbour that does not answer for somewhat longer than this.
 const KEEP_INTERVAL_NS: u64 = 5_000_000_000;
-/// Between two renewals of the lease, less half a tick: a second is not missed by a hair.
-const RENEW_INTERVAL_NS: u64 = 900_000_000;
 
 /// What the operator has set on the command line.
 #[derive(Clone, Copy, Debug)]
@@ -106,22 +105,15 @@ pub struct Agent {
     pace: Pace,
     /// Messages that answer what was heard, to be sent with the next turn.
     at_once: Vec<(Place, Message)>,
-    /// What the kernel's map says.
-    actual: BTreeMap<Place, VipEntry>,
-    /// The version of `holding` that `actual` follows.
-    written_version: Option<u64>,
-    /// A write that would have silenced a VIP has failed.
-    is_silence_owed: bool,
+    mirror: Mirror,
     is_drained: bool,
     departure: Departure,
     is_view_new: bool,
     /// The version of `holding` that the sessions follow; `None` when something else has changed.
     probed_version: Option<u64>,
-    renewed_at: BoottimeNs,
     /// When the kernel is next told to keep the addresses of lost peers.
     keep_at: BoottimeNs,
-    /// Whether the last turn found a valid lease.
-    has_lease: bool,
+    lease: LeaseWatch,
     /// What the kernel was last told of this agent.
     state: maps::Agent,
     /// VIPs that were announced under a lease that has not ended when this agent began.
@@ -145,15 +137,10 @@ impl Agent {
     ) -> Result<Self, AgentError> {
         let sender = Sender::new().map_err(|source| AgentError::Socket { source })?;
         tables.add_self_test()?;
-        let actual = tables.vips()?;
+        let mirror = Mirror::new(tables.vips()?);
         let state = maps::Agent { discriminator: discriminator(node), ..tables.agent()? };
         let has_lease = now < state.valid_until_ns;
-        let is_announced = |entry: &VipEntry| entry.role() == Some(Role::Announce);
-        let adopted: BTreeSet<Place> = actual
-            .iter()
-            .filter(|(_, entry)| has_lease && is_announced(entry))
-            .map(|(&place, _)| place)
-            .collect();
+        let adopted: BTreeSet<Place> = mirror.announced().filter(|_| has_lease).collect();
         if !adopted.is_empty() {
             info!(vips = adopted.len(), "went on with the VIPs that the kernel answers for");
         }
@@ -172,16 +159,13 @@ impl Agent {
             hooks,
             pace: Pace::default(),
             at_once: Vec::new(),
-            actual,
-            written_version: None,
-            is_silence_owed: false,
+            mirror,
             is_drained: false,
             departure: Departure::default(),
             is_view_new: true,
             probed_version: None,
-            renewed_at: 0,
             keep_at: 0,
-            has_lease,
+            lease: LeaseWatch::new(has_lease),
             state,
             adopted,
             resync_at: now + RESYNC_INTERVAL_NS,
@@ -278,9 +262,12 @@ impl Agent {
         are_known
     }
 
-    /// When the next turn is due, events apart.
+    /// When the next turn is due, events apart. Without a lease nothing goes out that would be worth one.
     #[must_use]
     pub fn next_due(&self) -> Option<BoottimeNs> {
+        if !self.lease.has_lease() {
+            return None;
+        }
         self.holding.next_due().map(|due| due.max(self.pace.ready_at()))
     }
 
@@ -296,10 +283,12 @@ impl Agent {
         if has_lease {
             messages.extend(self.holding.due(now, self.pace.allowance(now)));
         }
-        match self.write() {
-            Ok(()) => self.send(&messages, now),
-            Err(error) => self.report(error.to_string()), // a frame not sent is one lost: the next one follows
+        if let Err(error) = self.mirror.write(&mut self.holding, |op| self.tables.apply(op), now) {
+            self.report(error.to_string());
         }
+        // Asks go out whatever could not be written: unasked, a holder would be taken for silent.
+        messages.retain(|&(place, message)| self.mirror.backs(place, message));
+        self.send(&messages, now);
         self.departure.let_go(self.holding.is_holding(), now);
         let changes = self.holding.take_changes();
         story::tell(&changes, |ifindex| self.interface_name(ifindex), |node| self.group.node_name(node));
@@ -308,8 +297,7 @@ impl Agent {
     /// Stamps the kernel's record of this agent: it thinks. Each second the lease is renewed as well.
     pub fn tick(&mut self) {
         let now = clock::boottime_ns();
-        if now >= self.renewed_at + RENEW_INTERVAL_NS {
-            self.renewed_at = now;
+        if self.lease.is_renewal_due(now) {
             self.renewal_turn();
         } else {
             self.turn(now);
@@ -349,14 +337,14 @@ impl Agent {
             }
         };
         self.state.valid_until_ns = valid_until;
-        let had_lease = std::mem::replace(&mut self.has_lease, now < valid_until);
-        if self.has_lease {
-            return true;
-        }
-        if had_lease {
-            let late_ms = (now - valid_until) / 1_000_000;
-            warn!(late_ms, "the lease has lapsed: every VIP is asked for before it is announced again");
-            self.holding.start_afresh(now);
+        match self.lease.look(valid_until, now) {
+            Look::Valid => return true,
+            Look::Lapsed { late_ns } => {
+                let late_ms = late_ns / 1_000_000;
+                warn!(late_ms, "the lease has lapsed: every VIP is asked for before it is announced again");
+                self.holding.start_afresh(now);
+            }
+            Look::Absent => {}
         }
         self.adopted.clear();
         false
@@ -410,47 +398,12 @@ impl Agent {
         }
     }
 
-    /// Writes what has changed. What fails stays to be written next time; the first error is told.
-    fn write(&mut self) -> Result<(), TableError> {
-        if self.written_version == Some(self.holding.version()) {
-            return Ok(());
-        }
-        let mut result = Ok(());
-        self.is_silence_owed = false;
-        for op in diff(&self.holding.desired(), &self.actual) {
-            match self.tables.apply(&op) {
-                Ok(()) => self.note(op),
-                Err(error) => {
-                    self.is_silence_owed |= !op.speaks();
-                    result = result.and(Err(error));
-                }
-            }
-        }
-        self.written_version = result.is_ok().then(|| self.holding.version());
-        result
-    }
-
-    fn note(&mut self, op: MapOp) {
-        match op {
-            MapOp::Remove(place) => self.actual.remove(&place),
-            MapOp::Set(place, entry) => self.actual.insert(place, entry),
-        };
-    }
-
     /// Looks at what the kernel's map really says.
     fn resync(&mut self, now: BoottimeNs) {
         match self.tables.vips() {
             Ok(actual) => {
-                if actual != self.actual {
+                if self.mirror.resync(actual, &mut self.holding, now) {
                     warn!("the map of VIPs was changed by someone else: it is written anew");
-                    // What was missing may be held by another node by now.
-                    for place in
-                        self.actual.keys().filter(|place| actual.get(place) != self.actual.get(place))
-                    {
-                        self.holding.doubt(*place, now);
-                    }
-                    self.actual = actual;
-                    self.written_version = None;
                 }
             }
             Err(error) => self.report(error.to_string()),
@@ -474,7 +427,7 @@ impl Agent {
 
     fn renew(&mut self) -> Result<(), String> {
         self.hooks.self_test(&mut self.programs)?;
-        if self.is_silence_owed {
+        if self.mirror.is_silence_owed() {
             return Err("the lease is not renewed while the map says that VIPs are announced which are not"
                 .to_owned());
         }
@@ -503,7 +456,7 @@ impl Agent {
             wanted: self.plan.interfaces.as_deref(),
             interfaces: &self.interfaces,
             needs_egress: self.has_local_vip(),
-            may_swap: self.written_version.is_some() && !self.holding.is_asking(),
+            may_swap: self.mirror.is_whole() && !self.holding.is_asking(),
             verify,
         };
         let result = self.hooks.ensure(&request, &mut self.programs, &self.pins, &self.sender);

@@ -17,6 +17,8 @@ pub struct Need<'a> {
     pub predecessors: &'a [NodeId],
     /// Whether it has to know about each of them.
     pub watch_all: bool,
+    /// Of them those that are up and not to be relied on: they did not answer for the unit.
+    pub silent: &'a [NodeId],
     /// A peer that it has to know about whatever its rank: the one that was heard to hold the unit.
     pub also: Option<NodeId>,
 }
@@ -56,8 +58,9 @@ const STALE: Liveness = Liveness::Up { is_agent_seen: false };
 
 /// Whether something is known of the predecessors, and that none of them can be relied on.
 fn must_search(need: &Need<'_>, liveness: &impl Fn(NodeId) -> Option<Liveness>) -> bool {
-    let mut known = need.predecessors.iter().filter_map(|&node| liveness(node)).peekable();
-    known.peek().is_some() && !known.any(|liveness| liveness == Liveness::Up { is_agent_seen: true })
+    let mut known = need.predecessors.iter().filter(|&&node| liveness(node).is_some()).peekable();
+    let serves = |&node: &NodeId| liveness(node) == Some(Liveness::Up { is_agent_seen: true });
+    known.peek().is_some() && !known.any(|node| serves(node) && !need.silent.contains(node))
 }
 
 /// A greedy cover of needs by nodes.
@@ -71,7 +74,8 @@ impl Cover {
     fn new(needs: &[&Need<'_>], serves: impl Fn(NodeId) -> bool) -> Self {
         let mut served_by: HashMap<NodeId, Vec<u32>> = HashMap::new();
         for (number, need) in (0..).zip(needs) {
-            for &node in need.predecessors.iter().filter(|&&node| serves(node)) {
+            let serves = |node: &NodeId| serves(*node) && !need.silent.contains(node);
+            for &node in need.predecessors.iter().filter(|&node| serves(node)) {
                 served_by.entry(node).or_default().push(number);
             }
         }
@@ -125,7 +129,7 @@ mod tests {
     const UP: Liveness = Liveness::Up { is_agent_seen: true };
 
     fn need(predecessors: &[NodeId]) -> Need<'_> {
-        Need { predecessors, watch_all: false, also: None }
+        Need { predecessors, watch_all: false, silent: &[], also: None }
     }
 
     fn chosen(needs: &[Need<'_>], known: &[(NodeId, Liveness)], before: &[NodeId]) -> Vec<NodeId> {

@@ -16,7 +16,7 @@ mod timers;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use hold::{Check, CheckCause, Hold, Standby, State, Tenure};
+use hold::{Challenge, Check, CheckCause, Hold, Standby, State, Tenure};
 pub use hold::{Part, Wanted};
 use lb_common::{maps::VipEntry, wire::ethernet::Mac};
 pub use rules::{Failback, Rules};
@@ -53,11 +53,16 @@ pub const DEFEND_AFTER_NS: u64 = 1_000_000_000;
 pub const CLAIM_AGAIN_AFTER_NS: u64 = 10_000_000_000;
 /// How long a better-ranked claimer waits when the holder says by its defence that it does not hear it answer.
 pub const FAILBACK_AGAIN_AFTER_NS: u64 = 300_000_000_000;
-/// A defence comes after three asks that went without an answer, at the earliest: what the holder announces this soon
-/// after it was claimed from was on its way already.
-const CROSSED_NS: u64 = 100_000_000;
+/// An announcement by the holder that the unit was claimed from is a defence for so long.
+const DEFENCE_WITHIN_NS: u64 = 5_000_000_000;
+/// But not before the holder can have heard the claim and asked in vain.
+const DEFENCE_NOT_BEFORE_NS: u64 = ASKS as u64 * ASK_INTERVAL_NS;
 /// A second claim counts as insisting when the defence against the first is older than this.
 const INSISTING_AFTER_NS: u64 = 5_000_000_000;
+/// An agent whose turns are further apart than this was away: it has a turn each 200 ms.
+pub const AWAY_AFTER_NS: u64 = 250_000_000;
+/// A new holder that has only announced may be a node that nobody hears; by then that shows.
+const BEFORE_COUNTS_NS: u64 = 2_000_000_000;
 /// Not before the view changes.
 const NEVER: BoottimeNs = BoottimeNs::MAX;
 
@@ -105,6 +110,8 @@ pub enum Cause {
     Failback(NodeId),
     /// Its live holder, this peer, is no candidate any more.
     Moved(NodeId),
+    /// This node gave way to this peer, and that peer to it.
+    GivenBack(NodeId),
     /// Nobody is to be asked.
     Unasked,
 }
@@ -138,6 +145,8 @@ pub struct Holding {
     unit_of: BTreeMap<Place, Place>,
     timers: Timers,
     peers: Peers,
+    /// When [`Self::due`] was last called.
+    awake_at: Option<BoottimeNs>,
     changes: Vec<(Place, Change)>,
     version: u64,
     needs_version: u64,
@@ -155,6 +164,7 @@ impl Holding {
             unit_of: BTreeMap::new(),
             timers: Timers::default(),
             peers: Peers::default(),
+            awake_at: None,
             changes: Vec::new(),
             version: 0,
             needs_version: 0,
@@ -204,14 +214,24 @@ impl Holding {
         }
     }
 
+    /// What should have been announced before is only now: another node may have taken it meanwhile, and the
+    /// neighbours have not heard of this one.
+    pub fn spoken_late(&mut self, at: Place, now: BoottimeNs) {
+        let at = self.unit(at);
+        if matches!(self.holds.get(&at), Some(Hold { state: State::Holding(_), .. })) {
+            self.check(at, None, CheckCause::Returned, now);
+            self.arm(at, Slot::Announce, now, announcements::FIRST_STEP);
+        }
+    }
+
     /// A peer is up or down, or (`None`) no longer probed on this interface.
     pub fn liveness_changed(&mut self, ifindex: u32, node: NodeId, new: Option<Liveness>, now: BoottimeNs) {
         let old = self.peers.set(ifindex, node, new);
-        if old == new || new.is_none() {
+        if old == new {
             return;
         }
-        let is_up = |liveness: Option<Liveness>| matches!(liveness, Some(Liveness::Up { .. }));
-        let came_up = is_up(new) && !is_up(old);
+        // With its agent back, what its kernel holds is settled as after a partition.
+        let came_up = new == Some(Liveness::Up { is_agent_seen: true });
         let on_interface = Place::all_of(ifindex);
         // What it answered under the old verdict says nothing about the new one.
         for (_, hold) in self.holds.range_mut(Place::all_of(ifindex)) {
@@ -233,7 +253,7 @@ impl Holding {
             match self.holds[&at].state {
                 State::Standby(_) => self.evaluate(at, false, now),
                 State::Holding(_) if self.rules.checks_returning_predecessors => {
-                    self.check(at, node, CheckCause::CameUp, now);
+                    self.check(at, Some(node), CheckCause::CameUp, now);
                 }
                 _ => {}
             }
@@ -242,6 +262,7 @@ impl Holding {
 
     /// Takes what is due at `now` off the queue, about `limit` messages, in the order in which they must go out.
     pub fn due(&mut self, now: BoottimeNs, limit: usize) -> Vec<(Place, Message)> {
+        self.notice_absence(now);
         let mut messages = Vec::new();
         while messages.len() < limit {
             let Some((at, slot, step)) = self.timers.pop(now) else { break };
@@ -254,6 +275,24 @@ impl Holding {
             }
         }
         messages
+    }
+
+    /// A node that stood still may have missed what others said: what it holds it asks for, and what it waits for it
+    /// does not take without asking before it has heard of the holder.
+    fn notice_absence(&mut self, now: BoottimeNs) {
+        let was_here = self.awake_at.replace(now).is_none_or(|last| now <= last + AWAY_AFTER_NS);
+        if was_here || !self.rules.checks_after_absence {
+            return;
+        }
+        let mut held = Vec::new();
+        for (&at, hold) in &mut self.holds {
+            match &mut hold.state {
+                State::Holding(_) if hold.wanted.asks() => held.push(at),
+                State::Standby(standby) => standby.is_outdated = true,
+                _ => {}
+            }
+        }
+        held.into_iter().for_each(|at| self.check(at, None, CheckCause::Returned, now));
     }
 
     /// When [`Self::due`] has something next.
@@ -296,10 +335,12 @@ impl Holding {
                 State::Asking { .. } | State::Standby(_) => false,
             };
             let predecessors = hold.predecessors(self.me);
-            let also = hold.holder();
+            // A better-ranked holder is one of the predecessors: of those one that lives is enough.
+            let also = hold.holder().filter(|holder| !predecessors.contains(holder));
             (!predecessors.is_empty() || also.is_some()).then_some(Need {
                 predecessors,
                 watch_all: watches_all,
+                silent: &hold.silent,
                 also,
             })
         })
@@ -445,13 +486,14 @@ impl Holding {
     fn evaluate(&mut self, at: Place, has_asked: bool, now: BoottimeNs) {
         let hold = &self.holds[&at];
         let State::Standby(standby) = hold.state else { return };
-        let standing = self.peers.standing(at.ifindex, hold, self.me, self.rules);
-        let live_holder =
-            standby.holder.filter(|&holder| self.peers.is_live_holder(at.ifindex, hold, holder));
+        let standing = self.peers.standing(at.ifindex, hold, self.me, self.rules, now);
+        let live_holder = self.live(at, standby.holder);
+        // Whoever held it before may hold it still.
+        let is_doubtful = standby.is_outdated || self.live(at, standby.before(now)).is_some();
         match (standing, live_holder) {
             (Standing::Behind | Standing::Unknown, _) => self.cancel(at, Slot::Wait),
             (Standing::First { .. }, Some(holder)) => self.claim_in_time(at, standby, holder, now),
-            (Standing::First { is_sure }, None) if is_sure || has_asked => {
+            (Standing::First { is_sure }, None) if is_sure && !is_doubtful || has_asked => {
                 let cause = match (hold.silent.last(), standby.holder) {
                     (Some(&silent), _) => Cause::Silent(silent),
                     (None, None) if !hold.wanted.asks() => Cause::Unasked,
@@ -463,6 +505,11 @@ impl Holding {
             (Standing::First { .. }, None) => self.ask(at, now),
         }
         self.ensure_audit(at, now);
+    }
+
+    /// The peer, if it still holds the unit as far as is known.
+    fn live(&self, at: Place, holder: Option<NodeId>) -> Option<NodeId> {
+        holder.filter(|&holder| self.peers.is_live_holder(at.ifindex, &self.holds[&at], holder))
     }
 
     /// A better rank than the live holder's, or a holder that is no candidate: the time for a claim comes.
@@ -481,14 +528,14 @@ impl Holding {
             _ => {
                 let cause = if is_candidate { Cause::Failback(holder) } else { Cause::Moved(holder) };
                 let is_for_good = standby.is_for_good;
-                let tenure = Tenure { claimed_from: Some((holder, now)), is_for_good, ..Tenure::default() };
+                let tenure = Tenure { claimed_from: Some(holder), is_for_good, ..Tenure::default() };
                 self.take(at, cause, tenure, now);
             }
         }
     }
 
     fn take(&mut self, at: Place, cause: Cause, tenure: Tenure, now: BoottimeNs) {
-        self.enter(at, State::Holding(tenure));
+        self.enter(at, State::Holding(Tenure { taken_at: now, ..tenure }));
         self.changes.push((at, Change::Taken(cause)));
         self.arm(at, Slot::Announce, now, announcements::FIRST_STEP);
     }
@@ -497,7 +544,11 @@ impl Holding {
     fn leave(&mut self, at: Place, now: BoottimeNs) {
         match self.holds[&at].state {
             // It has been claimed already.
-            State::Holding(Tenure { challenge: Some(_), .. }) => self.begin(at, now),
+            State::Holding(Tenure { challenge: Some(Challenge { heard_at, .. }), .. })
+                if now <= heard_at + DEFEND_AFTER_NS =>
+            {
+                self.begin(at, now);
+            }
             State::Holding(_) if self.rules.leaves_softly => {
                 self.enter(at, State::Leaving);
                 self.arm(at, Slot::Wait, now + LEAVE_AFTER_NS, 0);
@@ -522,20 +573,20 @@ impl Holding {
 
     fn is_auditor(&self, at: Place) -> bool {
         let hold = &self.holds[&at];
-        self.rules.audits && hold.wanted.asks() && self.peers.is_next_in_line(at.ifindex, hold, self.me)
+        self.rules.audits
+            && hold.wanted.asks()
+            && self.peers.is_next_in_line(at.ifindex, hold, self.me, self.rules)
     }
 
-    /// Asks a peer whether it holds the unit too.
-    fn check(&mut self, at: Place, peer: NodeId, cause: CheckCause, now: BoottimeNs) {
+    /// Asks a peer, or everyone, whether they hold the unit too.
+    fn check(&mut self, at: Place, peer: Option<NodeId>, cause: CheckCause, now: BoottimeNs) {
         let Some(Hold { state: State::Holding(tenure), .. }) = self.holds.get_mut(&at) else { return };
-        match tenure.check {
-            // It is being asked. What was asked only because it came up is asked anew: it may not have held before.
-            Some(check)
-                if check.peer == peer && (check.cause != CheckCause::CameUp || check.cause == cause) => {}
-            _ => {
-                tenure.check = Some(Check { peer, cause, asked: 0 });
-                self.arm(at, Slot::Ask, now, 0);
-            }
+        let new = Check::new(peer, cause);
+        let merged = tenure.check.map_or(new, |check| check.merged(new));
+        // Whoever has just been reached again may not have heard the asks so far.
+        if new.tells || tenure.check != Some(merged) {
+            tenure.check = Some(Check { asked: 0, ..merged });
+            self.arm(at, Slot::Ask, now, 0);
         }
     }
 

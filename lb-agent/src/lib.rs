@@ -13,6 +13,8 @@ pub mod diff;
 pub mod election;
 pub mod holding;
 pub mod hook;
+pub mod lease;
+pub mod mirror;
 pub mod model;
 pub mod netlink;
 pub mod object;

@@ -50,8 +50,7 @@ impl Peers {
             let peer = Peer { addresses: node.addresses.clone(), discriminator: discriminator(&node.name) };
             self.peers.insert(number, peer);
         }
-        let peers = &self.peers;
-        self.macs.retain(|_, node| peers.contains_key(node));
+        // Link-layer addresses are kept: a node that has just left answers on for a moment, and is no stranger.
     }
 
     /// The address that this node's peers know it by on an interface.

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Between two signs of life to the kernel.
-const TICK_NS: u64 = 200_000_000;
+pub const TICK_NS: u64 = 200_000_000;
 /// How long the first asks wait for the link-layer addresses of the peers.
 const RESOLVE_FOR: Duration = Duration::from_millis(100);
 

@@ -55,6 +55,7 @@ fn text(change: Change, node_name: impl Fn(NodeId) -> Arc<str>) -> (bool, String
                 Cause::PeersGone => (false, "the nodes before this one are gone".to_owned()),
                 Cause::Silent(peer) => (true, format!("{} is up but did not answer for it", node_name(peer))),
                 Cause::Failback(peer) => (false, format!("back from {}", node_name(peer))),
+                Cause::GivenBack(peer) => (false, format!("{} gives it back", node_name(peer))),
                 Cause::Moved(peer) => (false, format!("{} is to announce it no more", node_name(peer))),
             };
             (is_trouble, format!("announced here: {why}"))

@@ -65,6 +65,11 @@ pub(super) enum State {
 pub(super) struct Standby {
     /// The peer that was last heard to hold the unit.
     pub holder: Option<NodeId>,
+    /// The live peer that held it before, and until when that counts: the holder has only announced so far, and may be
+    /// one that nobody hears.
+    pub before: Option<(NodeId, BoottimeNs)>,
+    /// This node was away, and has not heard of the holder since.
+    pub is_outdated: bool,
     /// Asks of the audit without an answer.
     pub unanswered: u8,
     /// A stranger that answered the audit.
@@ -79,16 +84,25 @@ pub(super) struct Standby {
     pub is_split_told: bool,
 }
 
+impl Standby {
+    /// The peer that held the unit before, if that still counts.
+    pub fn before(&self, now: BoottimeNs) -> Option<NodeId> {
+        self.before.filter(|&(_, until)| now < until).map(|(peer, _)| peer)
+    }
+}
+
 /// A node that holds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Tenure {
-    /// The live holder that it has claimed the unit from, and when.
-    pub claimed_from: Option<(NodeId, BoottimeNs)>,
+    /// The live holder that it has claimed the unit from.
+    pub claimed_from: Option<NodeId>,
     /// It gives way to that holder's defence no more.
     pub is_for_good: bool,
+    /// When it was taken; zero if it was held when this agent began.
+    pub taken_at: BoottimeNs,
     /// A peer of no better rank claims the unit.
     pub challenge: Option<Challenge>,
-    /// A peer that is being asked whether it holds the unit too.
+    /// Whether others hold the unit too is being asked.
     pub check: Option<Check>,
     pub defended_at: Option<BoottimeNs>,
     /// When a stranger's claim was last told.
@@ -99,32 +113,86 @@ impl Tenure {
     /// Somebody else's claim on the unit is undecided.
     pub(super) fn is_disputed(&self) -> bool {
         let is_challenged = matches!(self.challenge, Some(Challenge { defended_at: None, .. }));
-        is_challenged || self.check.is_some_and(|check| check.cause != CheckCause::CameUp)
+        is_challenged || self.check.is_some_and(|check| check.cause.is_a_claim())
     }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Challenge {
     pub by: NodeId,
+    /// When it last claimed the unit.
+    pub heard_at: BoottimeNs,
     pub defended_at: Option<BoottimeNs>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Check {
-    pub peer: NodeId,
+    /// Whom; `None` for everyone.
+    pub peer: Option<NodeId>,
     pub cause: CheckCause,
+    /// Whoever is yielded to is told so: it may not know of this node.
+    pub tells: bool,
     pub asked: u8,
 }
 
-/// Why a peer is asked.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+impl Check {
+    pub fn new(peer: Option<NodeId>, cause: CheckCause) -> Self {
+        let tells = matches!(cause, CheckCause::Returned | CheckCause::CameUp);
+        Self { peer, cause, tells, asked: 0 }
+    }
+
+    /// This check, and another. Those who rank better can be asked all at once, for the graver reason.
+    pub fn merged(self, other: Self) -> Self {
+        match (self.cause.is_for_better(), other.cause.is_for_better()) {
+            (true, true) => Self {
+                peer: self.peer.filter(|_| self.peer == other.peer),
+                cause: self.cause.max(other.cause),
+                tells: self.tells || other.tells,
+                asked: self.asked,
+            },
+            (false, true) => self,
+            (_, false) if (self.peer, self.cause) == (other.peer, other.cause) => self,
+            (_, false) => other,
+        }
+    }
+
+    /// Whether an answer of `peer` is one to this check.
+    pub fn is_for(&self, peer: NodeId) -> bool {
+        self.peer.is_none_or(|asked| asked == peer)
+    }
+}
+
+/// Why peers are asked, the graver reasons last.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum CheckCause {
+    /// This node was away, and may have missed that it was followed.
+    Returned,
     /// It has come up, and ranks better.
     CameUp,
     /// It claims the unit, and ranks better.
     Claimed,
+    /// The unit was claimed from it, and it announces it.
+    Defends,
     /// It claims the unit again although that was defended: its view is another, and may be the newer one.
     Insists,
+}
+
+impl CheckCause {
+    /// Whether another one claims the unit.
+    pub fn is_a_claim(self) -> bool {
+        match self {
+            Self::Claimed | Self::Defends | Self::Insists => true,
+            Self::Returned | Self::CameUp => false,
+        }
+    }
+
+    /// Whether it is one of a better rank that is to answer.
+    pub fn is_for_better(self) -> bool {
+        match self {
+            Self::Returned | Self::CameUp | Self::Claimed => true,
+            Self::Defends | Self::Insists => false,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -171,6 +239,14 @@ impl Hold {
         match &self.state {
             State::Standby(standby) => standby.holder,
             _ => None,
+        }
+    }
+
+    /// Whether the peer was heard to hold the unit, and has not been followed by one that is proven to.
+    pub(super) fn may_hold(&self, peer: NodeId, now: BoottimeNs) -> bool {
+        match &self.state {
+            State::Standby(standby) => standby.holder == Some(peer) || standby.before(now) == Some(peer),
+            _ => false,
         }
     }
 

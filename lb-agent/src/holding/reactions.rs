@@ -3,9 +3,9 @@
 use lb_common::wire::ethernet::Mac;
 
 use super::{
-    ASKS, CLAIM_AGAIN_AFTER_NS, CROSSED_NS, Change, DEFEND_AFTER_NS, DEFEND_INTERVAL_NS,
-    FAILBACK_AGAIN_AFTER_NS, Holding, INSISTING_AFTER_NS, Message, NEVER, PEER_DEFEND_INTERVAL_NS, Saying,
-    Station,
+    ASKS, BEFORE_COUNTS_NS, CLAIM_AGAIN_AFTER_NS, Cause, Change, DEFENCE_NOT_BEFORE_NS, DEFENCE_WITHIN_NS,
+    DEFEND_AFTER_NS, DEFEND_INTERVAL_NS, FAILBACK_AGAIN_AFTER_NS, Holding, INSISTING_AFTER_NS, Message,
+    NEVER, PEER_DEFEND_INTERVAL_NS, Rules, Saying, Station,
     hold::{Challenge, Check, CheckCause, Hold, Standby, State, Tenure},
     timers::Slot,
 };
@@ -42,26 +42,37 @@ impl Holding {
     fn heard_peer(&mut self, at: Place, peer: NodeId, saying: Saying, now: BoottimeNs) -> Option<Message> {
         match self.holds[&at].state.clone() {
             State::Suppressed => {}
+            // It believes so itself, but nobody hears it.
+            State::Asking { .. } if saying != Saying::Answer && self.is_gone(at, peer) => {}
             State::Asking { .. } | State::Contested { .. } => {
                 let standby = Standby { holder: Some(peer), ..Standby::default() };
                 self.note_answer(at, peer, saying);
                 self.stand_by(at, standby, false, now);
             }
             State::Standby(standby) => self.heard_while_waiting(at, standby, peer, saying, now),
+            // The one that gives way takes this node for a holder that stays.
+            State::Leaving if saying == Saying::ClaimToUs => {}
             State::Leaving => self.begin(at, now),
             State::Holding(tenure) => return self.heard_while_holding(at, tenure, peer, saying, now),
         }
         None
     }
 
+    fn is_gone(&self, at: Place, peer: NodeId) -> bool {
+        matches!(self.peers.get(at.ifindex, peer), Some(Liveness::Down | Liveness::AdminDown))
+    }
+
     /// An answer proves more than S-BFD: a firewall in its way does not make a peer dead.
     fn note_answer(&mut self, at: Place, peer: NodeId, saying: Saying) {
         let liveness = self.peers.get(at.ifindex, peer);
         let hold = self.hold_mut(at);
+        let silent_before = hold.silent.len();
         hold.silent.retain(|&silent| silent != peer);
+        let has_spoken = hold.silent.len() < silent_before;
         if saying == Saying::Answer && liveness == Some(Liveness::Down) {
             hold.answering = Some(peer);
         }
+        self.needs_version += u64::from(has_spoken);
     }
 
     fn heard_while_waiting(
@@ -73,6 +84,11 @@ impl Holding {
         now: BoottimeNs,
     ) {
         self.note_answer(at, peer, saying);
+        if saying == Saying::ClaimToUs && standby.holder == Some(peer) {
+            // Each of the two has given way to the other.
+            self.take(at, Cause::GivenBack(peer), Tenure::default(), now);
+            return;
+        }
         if saying == Saying::Answer {
             match standby.answered {
                 Some((other, when))
@@ -86,18 +102,42 @@ impl Holding {
             standby.answered = Some((peer, now));
         }
         let is_news = standby.holder != Some(peer);
+        if is_news
+            && saying == Saying::Announcement
+            && self.is_gone(at, peer)
+            && self.live(at, standby.holder).is_some()
+        {
+            return; // it believes so itself, but nobody hears it
+        }
+        standby.is_outdated = false;
+        let holder_before = standby.holder;
+        if is_news && let Some(before) = self.live(at, standby.holder) {
+            standby.before = Some((before, now + BEFORE_COUNTS_NS));
+        }
         standby.holder = Some(peer);
         // An announcement shows what an agent believes, an answer what its kernel does: only that passes the audit.
         if saying == Saying::Answer {
-            standby = Standby { unanswered: 0, stranger: None, ..standby };
+            standby = Standby { unanswered: 0, stranger: None, before: None, ..standby };
         }
         self.hold_mut(at).state = State::Standby(standby);
         if saying == Saying::Answer {
             self.audit_answered(at, now);
         }
         if is_news {
-            self.needs_version += 1;
+            // A holder that ranks better is not probed for its own sake.
+            let better = self.holds[&at].predecessors(self.me);
+            let is_probed = |holder: Option<NodeId>| holder.is_some_and(|holder| !better.contains(&holder));
+            self.needs_version += u64::from(is_probed(Some(peer)) || is_probed(holder_before));
             self.evaluate(at, false, now);
+            self.verify(at, now);
+        }
+    }
+
+    /// The next in line asks a new holder at once whether it answers, where another may still hold the unit.
+    fn verify(&mut self, at: Place, now: BoottimeNs) {
+        let is_doubtful = matches!(self.hold_mut(at).state, State::Standby(Standby { before: Some(_), .. }));
+        if is_doubtful && self.is_auditor(at) {
+            self.arm(at, Slot::Ask, now, 0);
         }
     }
 
@@ -114,17 +154,17 @@ impl Holding {
         let is_leaving = self.peers.get(at.ifindex, peer) == Some(Liveness::AdminDown);
         match saying {
             Saying::Answer => match tenure.check {
-                Some(check) if check.peer == peer && (is_better || check.cause == CheckCause::Insists) => {
+                Some(check) if check.is_for(peer) && (is_better || !check.cause.is_for_better()) => {
                     if is_leaving || !self.rules.yields {
                         return None;
                     }
-                    return self.yield_after(at, check, now);
+                    return self.yield_after(at, peer, check, now);
                 }
                 _ if is_better => {} // it was not asked now, or is on its way out
-                _ => self.defend_against_peer(at, now),
+                _ => self.defend_at_once(at, peer, now),
             },
             // Its sender has found two holders, and gives way.
-            Saying::ClaimToUs => self.defend_against_peer(at, now),
+            Saying::ClaimToUs => self.defend_at_once(at, peer, now),
             Saying::Announcement if is_leaving => {}
             Saying::Announcement => self.claimed_by_peer(at, peer, now),
         }
@@ -139,7 +179,7 @@ impl Holding {
         } else if !self.rules.yields {
             // Without that rule a claim is no matter.
         } else if self.rules.verifies_before_yielding {
-            self.check(at, peer, CheckCause::Claimed, now);
+            self.check(at, Some(peer), CheckCause::Claimed, now);
         } else {
             self.yield_to(at, Standby { holder: Some(peer), ..Standby::default() }, now);
         }
@@ -147,52 +187,70 @@ impl Holding {
 
     /// A peer that does not rank better by this view claims the unit.
     fn challenged(&mut self, at: Place, by: NodeId, now: BoottimeNs) {
-        let hold = self.hold_mut(at);
-        let is_candidate = hold.is_candidate(by);
-        let State::Holding(tenure) = &mut hold.state else { return };
-        let holder = Some(by);
-        let claimed_at =
-            tenure.claimed_from.filter(|&(from, _)| from == by).map(|(_, claimed_at)| claimed_at);
+        let State::Holding(tenure) = &mut self.hold_mut(at).state else { return };
+        if let Some(challenge) = tenure.challenge.as_mut().filter(|challenge| challenge.by == by) {
+            challenge.heard_at = now;
+        }
         match tenure.challenge {
-            _ if claimed_at.is_some_and(|claimed_at| now < claimed_at + CROSSED_NS) => {}
-            _ if claimed_at.is_some() && !tenure.is_for_good => {
-                // The holder defends the unit against this node's claim.
-                let standby = match is_candidate {
-                    true => {
-                        Standby { holder, not_before: now + FAILBACK_AGAIN_AFTER_NS, ..Standby::default() }
+            // Said before anybody can have heard that the unit was taken.
+            _ if tenure.taken_at == now => {}
+            // The holder defends the unit against this node's claim.
+            _ if tenure.claimed_from == Some(by)
+                && !tenure.is_for_good
+                && now < tenure.taken_at + DEFENCE_WITHIN_NS =>
+            {
+                if now < tenure.taken_at + DEFENCE_NOT_BEFORE_NS {
+                    return; // said before it had heard the claim, or asked
+                }
+                match self.rules {
+                    Rules { gives_way: false, .. } => {}
+                    Rules { verifies_before_yielding: true, .. } => {
+                        self.check(at, Some(by), CheckCause::Defends, now);
                     }
-                    false => Standby {
-                        holder,
-                        not_before: now + CLAIM_AGAIN_AFTER_NS,
-                        is_for_good: true,
-                        ..Standby::default()
-                    },
-                };
-                if self.rules.gives_way {
-                    self.yield_to(at, standby, now);
+                    _ => self.give_way(at, by, now),
                 }
             }
             Some(challenge) if challenge.by == by => match challenge.defended_at {
                 Some(defended_at) if now >= defended_at + INSISTING_AFTER_NS => {
-                    self.check(at, by, CheckCause::Insists, now);
+                    self.check(at, Some(by), CheckCause::Insists, now);
                 }
                 _ => {}
             },
             _ => {
-                tenure.challenge = Some(Challenge { by, defended_at: None });
+                tenure.challenge = Some(Challenge { by, heard_at: now, defended_at: None });
                 self.arm(at, Slot::Wait, now + DEFEND_AFTER_NS, 0);
             }
         }
     }
 
     /// The peer that was asked answers: it holds the unit too, and goes on.
-    fn yield_after(&mut self, at: Place, check: Check, now: BoottimeNs) -> Option<Message> {
-        let Check { peer, cause, asked: _ } = check;
+    fn yield_after(&mut self, at: Place, peer: NodeId, check: Check, now: BoottimeNs) -> Option<Message> {
         self.note_answer(at, peer, Saying::Answer);
-        // Having yielded to another view, this node does not come back before its own has changed.
-        let not_before = if cause == CheckCause::Insists { NEVER } else { 0 };
-        self.yield_to(at, Standby { holder: Some(peer), not_before, ..Standby::default() }, now);
-        (cause == CheckCause::CameUp).then_some(Message::Claim(peer))
+        let standby = Standby { holder: Some(peer), ..Standby::default() };
+        match check.cause {
+            CheckCause::Defends => self.give_way(at, peer, now),
+            // Having yielded to another view, this node does not come back before its own has changed.
+            CheckCause::Insists => self.yield_to(at, Standby { not_before: NEVER, ..standby }, now),
+            CheckCause::Returned | CheckCause::CameUp | CheckCause::Claimed => {
+                self.yield_to(at, standby, now);
+            }
+        }
+        check.tells.then_some(Message::Claim(peer))
+    }
+
+    /// The holder that the unit was claimed from defends it.
+    fn give_way(&mut self, at: Place, to: NodeId, now: BoottimeNs) {
+        let holder = Some(to);
+        let standby = match self.hold_mut(at).is_candidate(to) {
+            true => Standby { holder, not_before: now + FAILBACK_AGAIN_AFTER_NS, ..Standby::default() },
+            false => Standby {
+                holder,
+                not_before: now + CLAIM_AGAIN_AFTER_NS,
+                is_for_good: true,
+                ..Standby::default()
+            },
+        };
+        self.yield_to(at, standby, now);
     }
 
     fn yield_to(&mut self, at: Place, standby: Standby, now: BoottimeNs) {
@@ -204,6 +262,15 @@ impl Holding {
 
     pub(super) fn defend_against_peer(&mut self, at: Place, now: BoottimeNs) {
         self.defend(at, PEER_DEFEND_INTERVAL_NS, announcements::FIRST_STEP, now);
+    }
+
+    /// A peer gives way, or is found to hold the unit too: it is told who does, whether it claims the unit or not.
+    fn defend_at_once(&mut self, at: Place, peer: NodeId, now: BoottimeNs) {
+        let State::Holding(tenure) = &mut self.hold_mut(at).state else { return };
+        if let Some(challenge) = tenure.challenge.as_mut().filter(|challenge| challenge.by == peer) {
+            challenge.defended_at = Some(now);
+        }
+        self.defend_against_peer(at, now);
     }
 
     fn defend(&mut self, at: Place, interval_ns: u64, step: u8, now: BoottimeNs) {

@@ -33,6 +33,8 @@ pub struct Rules {
     pub waits_for_failback: bool,
     /// A holder asks a predecessor that comes up whether it holds too.
     pub checks_returning_predecessors: bool,
+    /// A holder that stood still asks whether it has been followed meanwhile.
+    pub checks_after_absence: bool,
     /// A holder yields to a better-ranked peer.
     pub yields: bool,
     /// It does so only if that peer answers an ask.
@@ -59,6 +61,7 @@ impl Default for Rules {
             starts_afresh: true,
             waits_for_failback: true,
             checks_returning_predecessors: true,
+            checks_after_absence: true,
             yields: true,
             verifies_before_yielding: true,
             audits: true,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{hold::Hold, rules::Rules};
-use crate::{election::NodeId, sbfd::Liveness};
+use crate::{election::NodeId, model::BoottimeNs, sbfd::Liveness};
 
 /// Whether a node's turn has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,7 +43,14 @@ impl Peers {
         known.peek().is_some() && !known.any(|liveness| matches!(liveness, Liveness::Up { .. }))
     }
 
-    pub(super) fn standing(&self, ifindex: u32, hold: &Hold, me: NodeId, rules: Rules) -> Standing {
+    pub(super) fn standing(
+        &self,
+        ifindex: u32,
+        hold: &Hold,
+        me: NodeId,
+        rules: Rules,
+        now: BoottimeNs,
+    ) -> Standing {
         let (mut is_unknown, mut is_sure) = (false, rules.takes_at_once);
         for &node in hold.predecessors(me) {
             if hold.silent.contains(&node) {
@@ -56,7 +63,7 @@ impl Peers {
                 None => is_unknown = true,
                 Some(Liveness::Up { is_agent_seen: true }) => return Standing::Behind,
                 Some(Liveness::Up { is_agent_seen: false })
-                    if hold.holder() == Some(node) || !rules.doubts_stale_agents =>
+                    if hold.may_hold(node, now) || !rules.doubts_stale_agents =>
                 {
                     return Standing::Behind;
                 }
@@ -80,15 +87,23 @@ impl Peers {
     }
 
     /// Whether this node would be the one to take the unit from whoever holds it, or should.
-    pub(super) fn is_next_in_line(&self, ifindex: u32, hold: &Hold, me: NodeId) -> bool {
+    pub(super) fn is_next_in_line(&self, ifindex: u32, hold: &Hold, me: NodeId, rules: Rules) -> bool {
         let is_gone = |node: NodeId| {
-            hold.silent.contains(&node)
-                || matches!(self.get(ifindex, node), Some(Liveness::Down | Liveness::AdminDown))
-                    && hold.answering != Some(node)
+            let cannot = match self.get(ifindex, node) {
+                Some(Liveness::Down | Liveness::AdminDown) => true,
+                Some(Liveness::Up { is_agent_seen }) => !is_agent_seen && rules.doubts_stale_agents,
+                // If it lives it asks as well: better twice than never.
+                None => true,
+            };
+            hold.silent.contains(&node) || cannot && hold.answering != Some(node)
         };
         let others =
             hold.predecessors(me).iter().filter(|&&node| !is_gone(node) && hold.holder() != Some(node));
-        let may_be = if hold.holder().is_some() { 0 } else { 1 };
+        // One that is no candidate any more and not probed has gone, or is about to.
+        let stays = |holder| hold.is_candidate(holder) || self.get(ifindex, holder).is_some();
+        let holder = hold.holder().filter(|&holder| stays(holder));
+        let has_holder = holder.is_some_and(|holder| self.is_live_holder(ifindex, hold, holder));
+        let may_be = if has_holder { 0 } else { 1 };
         others.take(2).count() <= may_be
     }
 }

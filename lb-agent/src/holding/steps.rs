@@ -87,11 +87,14 @@ impl Holding {
             return;
         }
         let me = self.me;
-        let hold = self.hold_mut(at);
+        let Self { holds, peers, .. } = self;
+        let Some(hold) = holds.get_mut(&at) else { return };
+        let liveness = |node| peers.get(at.ifindex, node);
         hold.answering = None;
         let predecessors = hold.predecessors(me).to_vec();
+        // Those of whom nothing is known are asked for by S-BFD first.
         for node in standby.holder.into_iter().chain(predecessors) {
-            if !hold.silent.contains(&node) {
+            if !hold.silent.contains(&node) && liveness(node).is_some() {
                 hold.silent.push(node);
             }
         }
@@ -104,27 +107,29 @@ impl Holding {
     }
 
     fn next_check(&mut self, at: Place, check: Check, now: BoottimeNs) -> Option<Message> {
-        let Check { peer, cause, asked } = check;
+        let Check { peer, cause, tells: _, asked } = check;
         let is_over = asked == ASKS;
         let State::Holding(tenure) = &mut self.hold_mut(at).state else { return None };
         tenure.check = (!is_over).then_some(Check { asked: asked + 1, ..check });
         if !is_over {
             self.arm(at, Slot::Ask, now + ASK_INTERVAL_NS, 0);
-            return Some(Message::Ask(Some(peer)));
+            return Some(Message::Ask(peer));
         }
         match cause {
-            CheckCause::CameUp => {}
+            CheckCause::Returned | CheckCause::CameUp => {}
             // It claims the unit and does not answer for it.
-            CheckCause::Claimed | CheckCause::Insists => self.defend_against_peer(at, now),
+            CheckCause::Claimed | CheckCause::Insists | CheckCause::Defends => {
+                self.defend_against_peer(at, now)
+            }
         }
         None
     }
 
     /// The view has not followed the claim.
     fn end_of_patience(&mut self, at: Place, tenure: Tenure, now: BoottimeNs) {
-        let Some(Challenge { by, defended_at: None }) = tenure.challenge else { return };
+        let Some(Challenge { by, heard_at, defended_at: None }) = tenure.challenge else { return };
         let State::Holding(tenure) = &mut self.hold_mut(at).state else { return };
-        tenure.challenge = Some(Challenge { by, defended_at: Some(now) });
+        tenure.challenge = Some(Challenge { by, heard_at, defended_at: Some(now) });
         if self.rules.defends {
             self.defend_against_peer(at, now);
         }

@@ -87,12 +87,18 @@ impl Play {
     /// What is sent up to and including `until`, with its time in ms.
     fn until(&mut self, until: BoottimeNs) -> Sent {
         let mut sent = Vec::new();
-        while let Some(at) = self.holding.next_due().filter(|&at| at <= until) {
-            self.now = self.now.max(at);
-            let due = self.holding.due(at, usize::MAX);
+        loop {
+            // An agent has a turn each 200 ms, whether something is due or not.
+            let tick = self.now + 200 * MS;
+            let at = self.holding.next_due().map_or(tick, |due| due.clamp(self.now, tick));
+            let is_over = at > until;
+            self.now = at.min(until);
+            let due = self.holding.due(self.now, usize::MAX);
             sent.extend(due.into_iter().map(|(_, message)| (self.now / MS, message)));
+            if is_over {
+                break;
+            }
         }
-        self.now = until;
         sent
     }
 
@@ -245,6 +251,8 @@ fn a_claimer_gives_way_to_a_holder_that_defends_and_claims_for_good_ten_seconds_
     play.follow(candidate(&[ME, WORSE]));
     play.for_ns(S);
     play.hear(BETTER, Saying::Announcement);
+    assert_eq!(play.for_ns(0), [(1_000, Message::Ask(Some(BETTER)))]);
+    play.hear(BETTER, Saying::Answer);
     assert_eq!(play.role(), Role::Suppress);
     play.answered_until(BETTER, 11 * S - 1);
     assert_eq!(play.role(), Role::Suppress);
@@ -346,11 +354,12 @@ fn a_holder_announces_nothing_while_it_verifies_a_claim() {
 fn a_claimer_takes_an_announcement_that_crosses_its_claim_for_no_defence() {
     let mut play = Play::behind();
     play.follow(candidate(&[ME, WORSE]));
-    play.for_ns(99 * MS);
+    play.for_ns(149 * MS);
     play.hear(BETTER, Saying::Announcement);
-    assert_eq!(play.role(), Role::Announce);
-    play.for_ns(MS);
+    assert_eq!(play.for_ns(MS), []);
     play.hear(BETTER, Saying::Announcement);
+    assert_eq!(play.for_ns(0), [(150, Message::Ask(Some(BETTER)))]);
+    play.hear(BETTER, Saying::Answer);
     assert_eq!(play.role(), Role::Suppress);
 }
 
@@ -559,7 +568,7 @@ fn a_holder_watches_all_predecessors_and_a_waiting_node_one_and_the_holder() {
         needs.map(|need| (need.predecessors.to_vec(), need.watch_all, need.also)).collect()
     };
     assert_eq!(needs(&Play::in_place()), [(vec![BETTER], true, None)]);
-    assert_eq!(needs(&Play::behind()), [(vec![BETTER], false, Some(BETTER))]);
+    assert_eq!(needs(&Play::behind()), [(vec![BETTER], false, None)]);
     assert_eq!(needs(&Play::new(candidate(&[ME]))), []);
 }
 
@@ -578,4 +587,34 @@ fn first_announcements_of_all_vips_go_before_any_second_one() {
         })
         .collect();
     assert_eq!(forms, [[Form::Request; 5], [Form::Reply; 5]].concat());
+}
+
+#[test]
+fn a_holder_that_was_away_asks_whether_it_has_been_followed() {
+    let mut play = Play::in_place();
+    play.now += S;
+    assert_eq!(play.for_ns(0), [(11_000, Message::Ask(None))]);
+    assert_eq!(play.hear(BETTER, Saying::Answer), Some(Message::Claim(BETTER)));
+    assert_eq!(play.role(), Role::Suppress);
+}
+
+#[test]
+fn what_is_given_back_by_the_one_that_it_was_given_to_is_taken() {
+    let mut play = Play::behind();
+    play.hear(BETTER, Saying::ClaimToUs);
+    assert_eq!(play.role(), Role::Announce);
+    assert_eq!(play.changes(), [Change::Taken(Cause::GivenBack(BETTER))]);
+}
+
+#[test]
+fn predecessors_that_come_up_together_are_asked_together() {
+    let mut play = Play::new(candidate(&[BETTER, WORSE, ME]));
+    play.judge(BETTER, Liveness::Down);
+    play.judge(WORSE, Liveness::Down);
+    play.until(10 * S);
+    play.judge(BETTER, UP);
+    play.for_ns(MS);
+    play.judge(WORSE, UP);
+    assert_eq!(play.for_ns(0), [(10_001, Message::Ask(None))]);
+    assert_eq!(play.hear(BETTER, Saying::Answer), Some(Message::Claim(BETTER)));
 }
