@@ -1,0 +1,218 @@
+//! Units that nobody answers for.
+
+use lb_agent::model::BoottimeNs;
+use lb_common::maps::{AGENT_STALE_AFTER_NS, Agent};
+
+use super::{Checker, Property, Verdict, clients, ms};
+use crate::{
+    bounds,
+    wire::{CLIENTS, End},
+    world::World,
+};
+
+/// The clocks.
+#[derive(Debug)]
+pub struct Gaps {
+    since: Vec<[Option<BoottimeNs>; CLIENTS]>,
+    /// By unit: until when something that happened explains it.
+    explained_until: Vec<BoottimeNs>,
+    /// By unit and node: its entries were taken out of the map, and are not back.
+    lost: Vec<Vec<bool>>,
+    /// By unit and node: since when it could answer a client.
+    able_since: Vec<Vec<[Option<BoottimeNs>; CLIENTS]>>,
+    writes_accepted_at: BoottimeNs,
+}
+
+impl Gaps {
+    pub fn new(nodes: usize, units: usize) -> Self {
+        Self {
+            since: vec![[None; CLIENTS]; units],
+            explained_until: vec![0; units],
+            lost: vec![vec![false; nodes]; units],
+            able_since: vec![vec![[None; CLIENTS]; nodes]; units],
+            writes_accepted_at: 0,
+        }
+    }
+
+    /// A node does not answer any more, or not to everyone: what it held, others have to take over.
+    pub fn outage(&mut self, world: &World, answering: &[Vec<bool>], node: usize) {
+        let (now, detection_ns) = (world.now, bounds::detection_ns(world.cluster.timing));
+        for (unit, answering) in answering.iter().enumerate() {
+            if self.explained_until[unit] > now {
+                self.explained_until[unit] += detection_ns;
+            } else if answering[node] {
+                let chain_ns = self.chain_ns(world, unit, node);
+                self.explained_until[unit] = now + detection_ns + bounds::TAKE_NS + chain_ns;
+            }
+        }
+    }
+
+    /// The segment has fallen apart: each side has to find out about all of the other.
+    pub fn parted(&mut self, world: &World) {
+        let detection_ns = bounds::detection_ns(world.cluster.timing);
+        for unit in 0..self.explained_until.len() {
+            let chain_ns =
+                (0..world.nodes.len()).map(|node| self.chain_ns(world, unit, node)).max().unwrap_or(0);
+            let until = world.now.max(self.explained_until[unit]) + detection_ns + bounds::TAKE_NS + chain_ns;
+            self.explained_until[unit] = until;
+        }
+    }
+
+    /// A node has another view. It may have to probe others than before, and one that is no candidate any more lets go
+    /// at a claim, be it that of a node which nobody hears.
+    pub fn view_taken(&mut self, world: &World, answering: &[Vec<bool>], node: usize) {
+        self.delayed(world.now, bounds::detection_ns(world.cluster.timing));
+        for (unit, answering) in answering.iter().enumerate() {
+            if answering[node] && !world.is_candidate(unit, node) {
+                let chain_ns = self.chain_ns(world, unit, node);
+                let lets_go_by =
+                    if chain_ns > 0 { world.now + bounds::MOMENT_NS + chain_ns + bounds::TAKE_NS } else { 0 };
+                self.explained_until[unit] = self.explained_until[unit].max(lets_go_by);
+            }
+        }
+    }
+
+    /// Something else happens while others are about to take over: it costs them so much more.
+    pub fn delayed(&mut self, now: BoottimeNs, by_ns: u64) {
+        for explained_until in self.explained_until.iter_mut().filter(|until| **until > now) {
+            *explained_until += by_ns;
+        }
+    }
+
+    /// A node has found its lease lapsed, and has a new one before its peers could hear of it: to them it is silent.
+    pub fn lapsed(&mut self, now: BoottimeNs, node: usize, answering: &[Vec<bool>]) {
+        for (unit, answering) in answering.iter().enumerate() {
+            if answering[node] || self.explained_until[unit] > now {
+                self.explained_until[unit] = self.explained_until[unit].max(now + bounds::SILENT_NS);
+            }
+        }
+    }
+
+    /// What the state of the other candidates adds.
+    fn chain_ns(&self, world: &World, unit: usize, node: usize) -> u64 {
+        let others =
+            || (0..world.nodes.len()).filter(|&other| other != node && world.is_candidate(unit, other));
+        let is_dead = |other: usize| {
+            let connects = |to: usize| world.wire.connects(End::Node(other), End::Node(to));
+            !world.nodes[other].is_running()
+                || others().any(|third| third != other && world.nodes[third].thinks() && !connects(third))
+        };
+        let mut chain_ns = 0;
+        if others().any(is_dead) {
+            chain_ns += bounds::detection_ns(world.cluster.timing);
+        }
+        // That an agent is gone shows after a while.
+        let looks_well = |other: usize| {
+            let Agent { agent_seen_ns, .. } = world.nodes[other].kernel.agent();
+            world.now <= agent_seen_ns + AGENT_STALE_AFTER_NS + bounds::up_ns(world.cluster.timing)
+        };
+        if others()
+            .any(|other| world.nodes[other].is_running() && !world.nodes[other].thinks() && looks_well(other))
+        {
+            chain_ns += AGENT_STALE_AFTER_NS + bounds::up_ns(world.cluster.timing);
+        }
+        // Where a kernel may still answer without its agent, it is asked before.
+        if others().any(|other| world.nodes[other].is_running() && !world.nodes[other].thinks()) {
+            chain_ns += bounds::ASKING_NS + bounds::TAKE_NS;
+        }
+        let is_silent = |other: usize| {
+            self.lost[unit][other]
+                || world.nodes[other].kernel.refuses_writes
+                || world.now < self.writes_accepted_at + bounds::SILENT_NS
+        };
+        if others().any(is_silent) {
+            chain_ns += bounds::SILENT_NS;
+        }
+        chain_ns
+    }
+
+    /// One that answered for the unit is silent from now on.
+    pub fn lost(&mut self, world: &World, unit: usize, answering: &[bool]) {
+        self.explained_until[unit] = self.explained_until[unit].max(world.now + bounds::SILENT_NS);
+        for (node, lost) in self.lost[unit].iter_mut().enumerate() {
+            *lost |= answering[node] && !world.answers(node, unit);
+        }
+    }
+
+    pub fn is_lost(&self, unit: usize, node: usize) -> bool {
+        self.lost[unit][node]
+    }
+
+    pub fn writes_accepted(&mut self, now: BoottimeNs) {
+        self.writes_accepted_at = now;
+    }
+
+    /// Agents notice within the time of three asks, 2 s apart, and then ask like newcomers.
+    pub fn stranger_gone(&mut self, now: BoottimeNs, unit: usize) {
+        use lb_agent::holding::{ASKS, WATCH_INTERVAL_NS};
+        let noticed_ns = (u64::from(ASKS) + 1) * WATCH_INTERVAL_NS;
+        self.explained_until[unit] = self.explained_until[unit].max(now + noticed_ns + bounds::SILENT_NS);
+    }
+
+    /// To an agent that begins, a node that has just left the group and answers on for a moment is a stranger.
+    pub fn started(&mut self, world: &World, answering: &[Vec<bool>]) {
+        let newest = world.views.last().expect("the first view");
+        for (unit, answering) in answering.iter().enumerate() {
+            if (0..answering.len()).any(|node| answering[node] && !newest.members.contains(&node)) {
+                self.stranger_gone(world.now + bounds::MOMENT_NS, unit);
+            }
+        }
+    }
+
+    pub fn forgive(&mut self) {
+        self.since.iter_mut().flatten().for_each(|since| *since = None);
+    }
+}
+
+impl Checker {
+    pub(super) fn check_gaps(&mut self, world: &World) -> Verdict {
+        for unit in 0..self.answering.len() {
+            for node in 0..world.nodes.len() {
+                self.look_at_ability(world, unit, node);
+            }
+            for client in clients() {
+                self.check_gap(world, unit, client)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a node could answer a client, if it took the unit.
+    fn look_at_ability(&mut self, world: &World, unit: usize, number: usize) {
+        let node = &world.nodes[number];
+        if world.cluster.units[unit].iter().all(|&vip| node.kernel.role(vip).is_some()) {
+            self.gaps.lost[unit][number] = false;
+        }
+        let is_fit = node.thinks()
+            && !node.kernel.refuses_writes
+            && !node.is_drained
+            && !self.gaps.lost[unit][number]
+            && !world.strange[unit]
+            && world.is_candidate(unit, number);
+        for client in clients() {
+            let is_able = is_fit && world.wire.connects(End::Client(client), End::Node(number));
+            let since = &mut self.gaps.able_since[unit][number][client];
+            *since = is_able.then(|| since.unwrap_or(world.now));
+        }
+    }
+
+    fn check_gap(&mut self, world: &World, unit: usize, client: usize) -> Verdict {
+        let able = self.gaps.able_since[unit].iter().filter_map(|since| since[client]);
+        let (true, Some(able_since)) = (self.heard_by(world, unit, client).is_empty(), able.max()) else {
+            self.gaps.since[unit][client] = None;
+            return Ok(());
+        };
+        let since = *self.gaps.since[unit][client].get_or_insert(world.now);
+        let is_mistaken = |node: usize| self.gaps.lost[unit][node] || world.nodes[node].kernel.refuses_writes;
+        let is_anyone_silent = self.views.are_stale(world.now) || (0..world.nodes.len()).any(is_mistaken);
+        let silent_ns = if is_anyone_silent { bounds::SILENT_NS } else { 0 };
+        let deadline = (since + bounds::SLACK_NS + silent_ns)
+            .max(self.gaps.explained_until[unit])
+            .max(able_since + bounds::newcomer_ns(world.cluster.timing) + silent_ns);
+        if world.now <= deadline {
+            return Ok(());
+        }
+        let details = format!("unit {unit} to client {client} for {}", ms(world.now - since));
+        self.violated(world, Property::NoAnswer, details)
+    }
+}

@@ -1,0 +1,63 @@
+//! Whether the agents see the same.
+
+use lb_agent::model::BoottimeNs;
+
+use crate::{bounds, world::World};
+
+/// Since when views have been equal, or have not.
+#[derive(Debug, Default)]
+pub struct Views {
+    differ_since: Option<BoottimeNs>,
+    equal_since: BoottimeNs,
+    /// How long they differed the last time.
+    differed_for: u64,
+}
+
+impl Views {
+    pub fn look(&mut self, world: &World) {
+        let newest = world.views.len() - 1;
+        let differ = world
+            .nodes
+            .iter()
+            .any(|node| node.is_running() && node.agent.is_some() && node.has_view != newest);
+        match (differ, self.differ_since) {
+            (true, None) => self.differ_since = Some(world.now),
+            (false, Some(since)) => {
+                self.differ_since = None;
+                self.differed_for = world.now - since;
+                self.equal_since = world.now;
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether they have been equal for so long.
+    pub fn have_been_equal_for(&self, ns: u64, now: BoottimeNs) -> bool {
+        self.differ_since.is_none() && now >= self.equal_since + ns
+    }
+
+    /// How long two answers may last now.
+    pub fn double_bound_ns(&self, now: BoottimeNs) -> u64 {
+        let is_stale = match self.differ_since {
+            Some(since) => now - since > bounds::MOMENT_NS,
+            None => {
+                self.differed_for > bounds::MOMENT_NS && now < self.equal_since + bounds::DOUBLE_MOMENT_NS
+            }
+        };
+        if is_stale {
+            bounds::DOUBLE_STALE_NS
+        } else if self.differ_since.is_some() || now < self.equal_since + bounds::DOUBLE_MOMENT_NS {
+            bounds::DOUBLE_MOMENT_NS + bounds::SLACK_NS
+        } else {
+            bounds::DOUBLE_EQUAL_NS
+        }
+    }
+
+    /// Whether a view is older than for a moment, or a claim that met with such a view is still put off.
+    pub fn are_stale(&self, now: BoottimeNs) -> bool {
+        match self.differ_since {
+            Some(since) => now > since + bounds::MOMENT_NS,
+            None => self.differed_for > bounds::MOMENT_NS && now < self.equal_since + bounds::DOUBLE_STALE_NS,
+        }
+    }
+}
