@@ -3,6 +3,7 @@
 mod arp;
 mod failover;
 mod figures;
+mod scale;
 mod start;
 mod tax;
 
@@ -38,6 +39,8 @@ pub enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// What the core costs with 1 000 nodes and 10 000 VIPs
+    Scale,
 }
 
 /// What the shorter benches are told.
@@ -61,5 +64,6 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
         Bench::Start { options: Options { rounds, json } } => start::run(rounds, json),
         Bench::Tax { options: Options { rounds, json } } => tax::run(rounds, json),
         Bench::Failover { rounds, json } => failover::run(rounds, json),
+        Bench::Scale => scale::run(),
     }
 }
