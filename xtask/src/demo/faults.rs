@@ -10,7 +10,7 @@ use crate::testbed::{Fault, Report, Trial, mac_text};
 /// How much of the time before a fault is shown.
 const BEFORE: Duration = Duration::from_millis(500);
 
-/// A fault: what it is called, for how long to look, and what the client may see.
+/// A fault: what it is called, for how long to look, and what the client may see; the machine may be busy.
 struct Act {
     what: &'static str,
     fault: Fault,
@@ -29,10 +29,10 @@ const ACTS: [Act; 7] = [
     act("port cut", Fault::PortCut, 1_500, 300, 0),
     act("agent frozen past its lease", Fault::Frozen, LEASE_TTL * 1_000 + 1_000, 150, 0),
     act("agent killed", Fault::Killed, LEASE_TTL * 1_000 + 1_000, 150, 0),
-    act("node drained", Fault::Drained, 1_500, 30, 30),
+    act("node drained", Fault::Drained, 1_500, 100, 30),
     act("holds but does not answer", Fault::Silent, 4_000, 7_000, 0),
     act("segment parted", Fault::Parted, 2_000, 300, 0),
-    act("segment whole again", Fault::Joined, 1_000, 30, 75),
+    act("segment whole again", Fault::Joined, 1_000, 100, 75),
 ];
 
 impl Stage<'_> {
