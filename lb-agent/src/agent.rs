@@ -12,6 +12,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::IpAddr,
+    sync::Arc,
 };
 
 use departure::Departure;
@@ -60,8 +61,8 @@ pub struct Plan {
     pub interfaces: Option<Vec<String>>,
     /// The nodes of the group; `None`: this node alone.
     pub nodes: Option<Vec<Node>>,
-    /// VIPs that one of the nodes announces.
-    pub vips: Vec<IpAddr>,
+    /// VIPs that one of the nodes announces, those that go together as one unit.
+    pub units: Vec<Arc<[IpAddr]>>,
     /// Known VIPs of others.
     pub suppress: Vec<IpAddr>,
     /// When a node that comes back takes its VIPs.

@@ -3,19 +3,21 @@
 //! ```yaml
 //! node: n1                     # default: the host name
 //! interfaces: [eth0]           # default: the interface of the default route
-//! vips: [10.77.1.10, 10.77.1.20-10.77.1.29, 10.77.2.0/28]       # announced here
+//! vips: [10.77.1.10, 10.77.1.20-10.77.1.29, 10.77.2.0/28, fd77::10]       # announced here
 //! suppress: [10.77.3.0/24]     # known VIPs of other nodes
 //! ```
 //!
 //! With `nodes: [{name: n1, address: 10.77.0.1}, ...]` the VIPs are the group's, each announced by one of the nodes, and
-//! `failback: immediate | after 30s | never` says when a node that comes back takes its VIPs.
+//! `failback: immediate | after 30s | never` says when a node that comes back takes its VIPs. A list within `vips` names
+//! VIPs that go together, such as the two of a dual-stack service: `vips: [10.77.1.10, [10.77.1.11, fd77::11]]`.
 
+mod address;
 mod group;
 mod problem;
 mod vips;
 mod yaml;
 
-use std::{collections::BTreeMap, fs, io, net::IpAddr, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 pub use problem::{Problem, Problems};
 pub use vips::{Range, VipSet};
@@ -67,9 +69,8 @@ impl Config {
                 "interfaces" => config.interfaces = Some(interfaces(&node, line, problems)),
                 "vips" | "suppress" => {
                     names_vips = true;
-                    let items = yaml::list_of_text(&node, &key, line, problems);
                     let set = if key == "vips" { &mut config.vips } else { &mut config.suppress };
-                    *set = VipSet::parse(&items, problems);
+                    *set = VipSet::parse(&vips::items(&node, &key, line, problems), problems);
                 }
                 "nodes" => config.nodes = Some(group::nodes(&node, line, problems)),
                 "failback" => config.failback = group::failback(&node, line, problems),
@@ -265,18 +266,6 @@ pub fn read(path: &Path) -> Result<String, ReadError> {
     }
     let bytes = fs::read(path).map_err(explain)?;
     String::from_utf8(bytes).map_err(|_| error("it is not UTF-8 text".to_owned(), "write it as UTF-8"))
-}
-
-/// Whether an address may be a VIP at all.
-fn unusable(address: IpAddr) -> Option<&'static str> {
-    match address {
-        IpAddr::V6(_) => Some("IPv6 is not supported"),
-        IpAddr::V4(v4) if v4.is_loopback() => Some("it is a loopback address"),
-        IpAddr::V4(v4) if v4.is_multicast() => Some("it is a multicast address"),
-        IpAddr::V4(v4) if v4.octets()[0] == 0 => Some("0.0.0.0/8 means \"this host\""),
-        IpAddr::V4(v4) if v4.octets()[0] >= 240 => Some("240.0.0.0/4 is reserved"),
-        IpAddr::V4(_) => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Who should announce a unit: the candidates in order, the first being the one to announce.
 //!
-//! Ascending sha256(node name + "#" + key), where the key is the text of the unit's first address: MetalLB's rule, so
-//! that a cluster which moves over keeps its announcers. Every node computes the same order from the same view.
+//! Ascending sha256(node name + "#" + key), where the key is the text of an address: MetalLB's rule, so that a cluster
+//! which moves over keeps its announcers. Every node computes the same order from the same view.
 
 use std::net::IpAddr;
 
@@ -9,6 +9,16 @@ use sha2::{Digest as _, Sha256};
 
 /// A node by its number in this agent's [`Roster`](crate::roster::Roster). Numbers mean nothing to other agents.
 pub type NodeId = u16;
+
+/// The address whose text is the key of a unit: the one with the smallest text, whatever the order in which they are named.
+/// `None` for a unit without addresses.
+#[must_use]
+pub fn key(addresses: &[IpAddr]) -> Option<IpAddr> {
+    match *addresses {
+        [only] => Some(only),
+        ref several => several.iter().min_by_key(|address| address.to_string()).copied(),
+    }
+}
 
 /// Puts candidates in order for many keys: what depends on a node's name alone is computed once.
 pub struct Election<'a> {
@@ -69,6 +79,18 @@ mod tests {
         for (names, key, expected) in vectors {
             assert_eq!(order(names, key), expected, "{key}");
         }
+    }
+
+    #[test]
+    fn the_key_of_a_unit_is_its_smallest_address_as_text() {
+        let key_of = |addresses: &[&str]| {
+            let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            key(&addresses).map(|key| key.to_string())
+        };
+        assert_eq!(key_of(&["fd00::11", "10.0.0.9", "10.0.0.10"]).as_deref(), Some("10.0.0.10"));
+        assert_eq!(key_of(&["2001:db8::1", "203.0.113.1"]).as_deref(), Some("2001:db8::1"));
+        assert_eq!(key_of(&["fd00::1"]).as_deref(), Some("fd00::1"));
+        assert_eq!(key_of(&[]), None);
     }
 
     proptest! {

@@ -248,7 +248,7 @@ fn plan(config: &Config) -> Plan {
     Plan {
         interfaces: config.interface_names(),
         nodes: nodes.map(|nodes| nodes.iter().map(|(node, _)| node.clone()).collect()),
-        vips: config.vips.addresses().collect(),
+        units: config.vips.units(),
         suppress: config.suppress.addresses().collect(),
         failback: config.failback,
     }

@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 
 use super::Plan;
 use crate::{
-    election::NodeId,
+    election::{self, NodeId},
     holding::{Holding, Station},
     model::{BoottimeNs, Interface},
     netlink,
@@ -61,7 +61,7 @@ impl Group {
         self.me
     }
 
-    /// Follows a plan. Each VIP of a file is a unit of its own.
+    /// Follows a plan.
     pub fn follow(&mut self, plan: &Plan) {
         let alone = [Node { name: self.name.clone(), addresses: Vec::new() }];
         let nodes = plan.nodes.as_deref().unwrap_or(&alone);
@@ -72,10 +72,12 @@ impl Group {
         let roster = &mut self.roster;
         let candidates: Vec<(NodeId, &str)> =
             nodes.iter().filter_map(|node| Some((roster.number(&node.name)?, node.name.as_str()))).collect();
-        let orders = self.ranks.orders(&candidates, &plan.vips);
-        let unit = |(&vip, order)| Unit { addresses: [vip].into(), order };
+        let keyed = plan.units.iter().filter_map(|unit| Some((election::key(unit)?, unit)));
+        let (keys, units): (Vec<IpAddr>, Vec<&Arc<[IpAddr]>>) = keyed.unzip();
+        let orders = self.ranks.orders(&candidates, &keys);
+        let unit = |(addresses, order)| Unit { addresses: Arc::clone(addresses), order };
         self.view = View {
-            units: plan.vips.iter().zip(orders).map(unit).collect(),
+            units: units.into_iter().zip(orders).map(unit).collect(),
             suppress: plan.suppress.clone(),
             failback: plan.failback,
         };

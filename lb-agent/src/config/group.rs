@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use super::{
+    address::unusable_node,
     problem::Problems,
-    unusable,
-    yaml::{Line, Node as Yaml},
+    yaml::{self, Line, Node as Yaml},
 };
 use crate::{holding::Failback, roster::Node};
 
@@ -13,6 +13,7 @@ use crate::{holding::Failback, roster::Node};
 pub(super) type Member = (Node, Line);
 
 const FORM: &str = "write `{name: n1, address: 10.0.0.1}`";
+const FORM_OF_MANY: &str = "write `{name: n1, addresses: [10.0.0.1, fd00::1]}`";
 
 pub(super) fn nodes(yaml: &Yaml, line: Line, problems: &mut Problems) -> Vec<Member> {
     let Yaml::List(items) = yaml else {
@@ -37,7 +38,7 @@ fn node(yaml: &Yaml, line: Line, problems: &mut Problems) -> Option<Node> {
         problems.add(Some(line), format!("an item of `nodes` is {}", yaml.kind()), FORM);
         return None;
     };
-    let (mut name, mut addresses) = (None, None);
+    let (mut name, mut addresses): (_, Option<Vec<IpAddr>>) = (None, None);
     for (key, line, value) in entries {
         match (key.as_str(), value) {
             ("name", Yaml::Text(text)) if !text.trim().is_empty() => name = Some(text.clone()),
@@ -49,11 +50,17 @@ fn node(yaml: &Yaml, line: Line, problems: &mut Problems) -> Option<Node> {
                 );
                 return None;
             }
+            ("address" | "addresses", _) if addresses.is_some() => {
+                let what = "a node has both `address` and `addresses`".to_owned();
+                problems.add(Some(*line), what, "put all of them into `addresses`");
+                return None;
+            }
             ("address", Yaml::Text(text)) => addresses = Some(vec![address(text, *line, problems)?]),
             ("address", other) => {
                 problems.add(Some(*line), format!("a node's `address` is {}", other.kind()), FORM);
                 return None;
             }
+            ("addresses", value) => addresses = Some(several(value, *line, problems)?),
             (unknown, _) => {
                 problems.add(Some(*line), format!("unknown key `{unknown}` in an item of `nodes`"), FORM);
                 return None;
@@ -68,10 +75,31 @@ fn node(yaml: &Yaml, line: Line, problems: &mut Problems) -> Option<Node> {
     None
 }
 
+/// All of them, or none where one is wrong.
+fn several(yaml: &Yaml, line: Line, problems: &mut Problems) -> Option<Vec<IpAddr>> {
+    match yaml {
+        Yaml::List(items) if !items.is_empty() => {}
+        Yaml::List(_) => {
+            problems.add(Some(line), "a node's `addresses` are empty".to_owned(), FORM_OF_MANY);
+            return None;
+        }
+        other => {
+            problems.add(
+                Some(line),
+                format!("a node's `addresses` are {}, not a list", other.kind()),
+                FORM_OF_MANY,
+            );
+            return None;
+        }
+    }
+    let texts = yaml::list_of_text(yaml, "addresses", line, problems);
+    texts.iter().map(|(text, line)| address(text, *line, problems)).collect()
+}
+
 fn address(text: &str, line: Line, problems: &mut Problems) -> Option<IpAddr> {
     let remedy = "give the node's own address on the segment, such as 10.0.0.1";
     let problem = match text.parse() {
-        Ok(address) => match unusable(address) {
+        Ok(address) => match unusable_node(address) {
             None => return Some(address),
             Some(why) => format!("`{text}` is no node's address: {why}"),
         },
@@ -89,9 +117,18 @@ fn find_duplicates(nodes: &[Member], problems: &mut Problems) {
             problems.add(Some(*line), what, "name each node once");
         }
         for address in &node.addresses {
-            if let Some(first) = addresses.insert(address, line) {
-                let what = format!("address {address} is that of another node already, in line {first}");
-                problems.add(Some(*line), what, "give each node its own");
+            if let Some((first, whose)) = addresses.insert(address, (line, &node.name)) {
+                let (what, remedy) = match *whose == node.name {
+                    true => (
+                        format!("address {address} of node {whose} is there already, in line {first}"),
+                        "name it once",
+                    ),
+                    false => (
+                        format!("address {address} is that of another node already, in line {first}"),
+                        "give each node its own",
+                    ),
+                };
+                problems.add(Some(*line), what, remedy);
             }
         }
     }

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use proptest::prelude::*;
 
@@ -54,8 +54,34 @@ fn a_group_is_read() {
 }
 
 #[test]
+fn a_node_may_have_addresses_of_both_families() {
+    let text = "nodes: [{name: n1, addresses: [10.77.0.1, fd77::1, fe80::1]}, {name: n2, address: fe80::2}]\nvips: []\n";
+    let nodes = Config::parse("lb.yaml", text).unwrap().nodes.unwrap();
+    let addresses: Vec<String> =
+        nodes.iter().flat_map(|(node, _)| &node.addresses).map(ToString::to_string).collect();
+    assert_eq!(addresses, ["10.77.0.1", "fd77::1", "fe80::1", "fe80::2"]);
+}
+
+#[test]
+fn the_vips_of_a_list_within_the_list_go_together() {
+    let text = "vips: [10.0.0.2-10.0.0.3, [fd00::11, 10.0.0.1, fd00::20/127], [10.0.0.4], fd00::12]\n";
+    let config = Config::parse("lb.yaml", text).unwrap();
+    let units: Vec<Vec<String>> =
+        config.vips.units().iter().map(|unit| unit.iter().map(ToString::to_string).collect()).collect();
+    let expected: [&[&str]; 5] = [
+        &["10.0.0.2"],
+        &["10.0.0.3"],
+        &["fd00::12"],
+        &["10.0.0.1", "fd00::11", "fd00::20", "fd00::21"],
+        &["10.0.0.4"],
+    ];
+    assert_eq!(units, expected);
+}
+
+#[test]
 fn each_problem_of_a_group_names_file_line_and_remedy() {
     let form = "write `{name: n1, address: 10.0.0.1}`";
+    let many = "write `{name: n1, addresses: [10.0.0.1, fd00::1]}`";
     let cases = [
         ("vips: []\nnodes: n1\n", format!("lb.yaml:2: `nodes` is the text `n1`, not a list; {form}")),
         (
@@ -82,6 +108,29 @@ fn each_problem_of_a_group_names_file_line_and_remedy() {
             "vips: []\nnodes:\n- {name: n1, address: 10.0.0.1}\n- {name: n2, address: 10.0.0.1}\n",
             "lb.yaml:4: address 10.0.0.1 is that of another node already, in line 3; give each node its own"
                 .to_owned(),
+        ),
+        (
+            "vips: []\nnodes:\n- {name: n1, address: ff02::1}\n",
+            "lb.yaml:3: `ff02::1` is no node's address: it is a multicast address; give the node's own address on the \
+             segment, such as 10.0.0.1"
+                .to_owned(),
+        ),
+        (
+            "vips: []\nnodes:\n- name: n1\n  address: 10.0.0.1\n  addresses: [fd00::1]\n",
+            "lb.yaml:5: a node has both `address` and `addresses`; put all of them into `addresses`".to_owned(),
+        ),
+        ("vips: []\nnodes:\n- {name: n1, addresses: []}\n", format!("lb.yaml:3: a node's `addresses` are empty; {many}")),
+        (
+            "vips: []\nnodes:\n- {name: n1, addresses: 10.0.0.1}\n",
+            format!("lb.yaml:3: a node's `addresses` are the text `10.0.0.1`, not a list; {many}"),
+        ),
+        (
+            "vips: []\nnodes:\n- name: n1\n  addresses:\n  - 10.0.0.1\n  - fd00\n",
+            "lb.yaml:6: `fd00` is no address; give the node's own address on the segment, such as 10.0.0.1".to_owned(),
+        ),
+        (
+            "vips: []\nnodes:\n- {name: n1, addresses: [fd00::1, fd00::1]}\n",
+            "lb.yaml:3: address fd00::1 of node n1 is there already, in line 3; name it once".to_owned(),
         ),
         (
             "vips: [10.0.0.1]\nnodes:\n- {name: n1, address: 10.0.0.1}\n",
@@ -160,7 +209,45 @@ fn each_problem_names_file_line_and_remedy() {
             "vips: [10.0.0.1]\nsuppress: [10.0.0.1]\n",
             "lb.yaml:2: 10.0.0.1 in `suppress` is there already, in `vips` in line 1; name each VIP once".to_owned(),
         ),
-        ("vips: [fd00::1]\n", format!("lb.yaml:1: `fd00::1`: no VIP can be there: IPv6 is not supported; {unicast}")),
+        ("vips: [\"::\"]\n", format!("lb.yaml:1: `::`: no VIP can be there: it is the unspecified address; {unicast}")),
+        ("vips: [\"::1\"]\n", format!("lb.yaml:1: `::1`: no VIP can be there: it is a loopback address; {unicast}")),
+        ("vips: [ff02::1]\n", format!("lb.yaml:1: `ff02::1`: no VIP can be there: it is a multicast address; {unicast}")),
+        (
+            "vips: [\"::ffff:10.0.0.1\"]\n",
+            format!(
+                "lb.yaml:1: `::ffff:10.0.0.1`: no VIP can be there: it is an IPv4-mapped address, which is written as \
+                 10.0.0.1; {unicast}"
+            ),
+        ),
+        (
+            "vips: [fe80::10]\n",
+            format!(
+                "lb.yaml:1: `fe80::10`: no VIP can be there: it is a link-local address, which means another host on each \
+                 link; {unicast}"
+            ),
+        ),
+        (
+            "vips: [fd00::/64]\n",
+            "lb.yaml: the lists name 18446744073709551616 addresses; one agent keeps at most 65536; name smaller ranges"
+                .to_owned(),
+        ),
+        (
+            "vips:\n- 10.0.0.1\n- []\n",
+            "lb.yaml:3: a list within `vips` is empty; name the VIPs that go together, as in `[10.0.0.1, fd00::1]`"
+                .to_owned(),
+        ),
+        (
+            "vips: [[10.0.0.1, [fd00::1]]]\n",
+            "lb.yaml:1: an item of `vips` is a list; write plain text, in quotes if need be".to_owned(),
+        ),
+        (
+            "suppress: [[10.0.0.1, fd00::1]]\n",
+            "lb.yaml:1: an item of `suppress` is a list; write plain text, in quotes if need be".to_owned(),
+        ),
+        (
+            "vips:\n- fd00::1\n- [10.0.0.1, fd00::1]\n",
+            "lb.yaml:3: fd00::1 in `vips` is there already, in `vips` in line 2; name each VIP once".to_owned(),
+        ),
         ("vips: [127.0.0.1]\n", format!("lb.yaml:1: `127.0.0.1`: no VIP can be there: it is a loopback address; {unicast}")),
         ("vips: [224.0.0.5]\n", format!("lb.yaml:1: `224.0.0.5`: no VIP can be there: it is a multicast address; {unicast}")),
         (

@@ -1,10 +1,18 @@
-//! Sets of addresses: single ones, ranges and prefixes.
+//! Sets of addresses: single ones, ranges and prefixes, and which of them go together.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use ipnet::IpNet;
 
-use super::{problem::Problems, unusable, yaml::Line};
+use super::{
+    address::unusable_vip,
+    problem::Problems,
+    yaml::{self, Line, Node},
+};
 
 /// VIPs that one file may name, both lists together: the map holds them on two interfaces.
 const MAX_ADDRESSES: u128 = 65_536;
@@ -18,6 +26,8 @@ pub struct Range {
     pub last: IpAddr,
     /// Where the file names them.
     pub line: Line,
+    /// With which others they go together; `None`: each address stands for itself.
+    group: Option<usize>,
 }
 
 /// A set of addresses, as disjoint ranges in ascending order.
@@ -26,12 +36,57 @@ pub struct VipSet {
     ranges: Vec<Range>,
 }
 
+/// The text of one range.
+pub(super) struct Item {
+    text: String,
+    line: Line,
+    group: Option<usize>,
+}
+
+/// The items of a list of ranges. Those of a list within `vips` go together.
+pub(super) fn items(node: &Node, key: &str, line: Line, problems: &mut Problems) -> Vec<Item> {
+    let mut all = Vec::new();
+    for (number, (line, node)) in yaml::list(node, key, line, problems).iter().enumerate() {
+        let (group, texts) = match node {
+            Node::List(_) if key == "vips" => (Some(number), together(node, *line, problems)),
+            node => (
+                None,
+                yaml::text(node, &format!("an item of `{key}`"), *line, problems).into_iter().collect(),
+            ),
+        };
+        all.extend(texts.into_iter().map(|(text, line)| Item { text, line, group }));
+    }
+    all
+}
+
+fn together(node: &Node, line: Line, problems: &mut Problems) -> Vec<(String, Line)> {
+    if matches!(node, Node::List(items) if items.is_empty()) {
+        let remedy = "name the VIPs that go together, as in `[10.0.0.1, fd00::1]`";
+        problems.add(Some(line), "a list within `vips` is empty".to_owned(), remedy);
+    }
+    yaml::list_of_text(node, "vips", line, problems)
+}
+
 impl VipSet {
-    pub(super) fn parse(items: &[(String, Line)], problems: &mut Problems) -> Self {
-        let mut ranges: Vec<Range> =
-            items.iter().filter_map(|(text, line)| range(text, *line, problems)).collect();
+    pub(super) fn parse(items: &[Item], problems: &mut Problems) -> Self {
+        let mut ranges: Vec<Range> = items.iter().filter_map(|item| range(item, problems)).collect();
         ranges.sort_by_key(|range| (range.first, range.line));
         Self { ranges }
+    }
+
+    /// The addresses that go together, each unit in ascending order.
+    #[must_use]
+    pub fn units(&self) -> Vec<Arc<[IpAddr]>> {
+        let mut groups: BTreeMap<usize, Vec<IpAddr>> = BTreeMap::new();
+        let mut units: Vec<Arc<[IpAddr]>> = Vec::new();
+        for range in &self.ranges {
+            match range.group {
+                Some(group) => groups.entry(group).or_default().extend(range.addresses()),
+                None => units.extend(range.addresses().map(|address| Arc::from([address]))),
+            }
+        }
+        units.extend(groups.into_values().map(Arc::from));
+        units
     }
 
     /// The ranges, in ascending order.
@@ -79,9 +134,10 @@ fn address(number: u128, is_ipv4: bool) -> IpAddr {
 }
 
 /// One item of the list, or a problem.
-fn range(text: &str, line: Line, problems: &mut Problems) -> Option<Range> {
+fn range(item: &Item, problems: &mut Problems) -> Option<Range> {
+    let &Item { ref text, line, group } = item;
     match parse(text).and_then(|(first, last)| usable(first, last)) {
-        Ok((first, last)) => Some(Range { first, last, line }),
+        Ok((first, last)) => Some(Range { first, last, line, group }),
         Err((what, remedy)) => {
             problems.add(Some(line), format!("`{text}`: {what}"), &remedy);
             None
@@ -127,7 +183,7 @@ fn bad(text: &str) -> Wrong {
 }
 
 fn usable(first: IpAddr, last: IpAddr) -> Result<(IpAddr, IpAddr), Wrong> {
-    match unusable(first).or_else(|| unusable(last)) {
+    match unusable_vip(first).or_else(|| unusable_vip(last)) {
         Some(why) => {
             Err((format!("no VIP can be there: {why}"), "name unicast addresses of the segment".to_owned()))
         }

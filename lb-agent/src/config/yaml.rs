@@ -62,27 +62,34 @@ fn is_blank(text: &str) -> bool {
     text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
 }
 
-/// The items of a list of texts.
-pub fn list_of_text(node: &Node, key: &str, line: Line, problems: &mut Problems) -> Vec<(String, Line)> {
-    let items = match node {
+/// The items of a list.
+pub fn list<'a>(node: &'a Node, key: &str, line: Line, problems: &mut Problems) -> &'a [(Line, Node)] {
+    match node {
         Node::List(items) => items,
         other => {
             let what = format!("`{key}` is {}, not a list", other.kind());
             problems.add(Some(line), what, &format!("write `{key}: [...]`"));
-            return Vec::new();
-        }
-    };
-    let mut texts = Vec::with_capacity(items.len());
-    for (line, item) in items {
-        match item {
-            Node::Text(text) => texts.push((text.clone(), *line)),
-            other => {
-                let what = format!("an item of `{key}` is {}", other.kind());
-                problems.add(Some(*line), what, "write plain text, in quotes if need be");
-            }
+            &[]
         }
     }
-    texts
+}
+
+/// The items of a list of texts.
+pub fn list_of_text(node: &Node, key: &str, line: Line, problems: &mut Problems) -> Vec<(String, Line)> {
+    let items = list(node, key, line, problems).iter();
+    items.filter_map(|(line, item)| text(item, &format!("an item of `{key}`"), *line, problems)).collect()
+}
+
+/// A text with its line. `what` is its name in messages.
+pub fn text(node: &Node, what: &str, line: Line, problems: &mut Problems) -> Option<(String, Line)> {
+    match node {
+        Node::Text(text) => Some((text.clone(), line)),
+        other => {
+            let what = format!("{what} is {}", other.kind());
+            problems.add(Some(line), what, "write plain text, in quotes if need be");
+            None
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Node {
