@@ -42,7 +42,7 @@ pub struct Interface {
     pub lower: Option<u32>,
     /// Id of the XDP program that the device runs now.
     pub xdp_program: Option<u32>,
-    /// Own addresses with their prefix lengths, in the kernel's order.
+    /// Own addresses that packets may come from, with their prefix lengths: the lasting ones first.
     pub addresses: Vec<(IpAddr, u8)>,
 }
 
@@ -55,15 +55,23 @@ impl Interface {
         })
     }
 
-    /// The address to ask and speak from for `vip`: one of the same prefix before any other of the family.
+    /// The address to ask and speak from for `vip`: one of the same prefix before one that is link-local, and that before
+    /// any other of the family (RFC 4861, 7.2.2).
     #[must_use]
     pub fn source_for(&self, vip: IpAddr, is_vip: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
         let own = || self.addresses.iter().filter(|(own, _)| own.is_ipv4() == vip.is_ipv4() && !is_vip(*own));
         let same_prefix = own().find(|&&(own, prefix_len)| {
             ipnet::IpNet::new(own, prefix_len).is_ok_and(|net| net.contains(&vip))
         });
-        same_prefix.or_else(|| own().next()).map(|&(address, _)| address)
+        let link_local = || own().find(|(own, _)| is_link_local(*own));
+        same_prefix.or_else(link_local).or_else(|| own().next()).map(|&(address, _)| address)
     }
+}
+
+/// Whether an IPv6 address is of use on one link only (RFC 4291, 2.5.6). Of IPv4 none is.
+#[must_use]
+pub const fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 /// A link-layer address for people.

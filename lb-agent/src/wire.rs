@@ -1,20 +1,24 @@
 //! Frames that the agent itself sends: asks and announcements.
 
+mod frame;
+
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr},
+    net::IpAddr,
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
 };
 
-use lb_common::wire::{arp::Frame, ethernet::Mac};
+pub use frame::Frame;
+use lb_common::wire::ethernet::Mac;
 
 use crate::{announcements::Form, election::NodeId, holding::Message, model::Interface};
 
-/// The frame for a message about `vip`, or `None` where the interface has no Ethernet address to speak from, or the
-/// one peer that it is for has none that is known.
+/// The frame for a message about `vip`, or `None` where there is none: the interface has no address to speak from, the
+/// one peer that it is for has none that is known, or NDP has no such form.
 ///
-/// An ask from an interface without an own address is an ARP Probe (RFC 5227, 2.1.1). To one peer it is sent by
-/// unicast (RFC 1122, 2.3.2.1), or to everyone while that peer's address is not known.
+/// An ask is for one peer where its address is known (RFC 1122, 2.3.2.1; RFC 4861, 7.3.3), otherwise for everyone. The
+/// VIPs of a unit are asked for together; everyone is not asked for those outside of the interface's prefixes, for which a
+/// router may answer as a proxy.
 #[must_use]
 pub fn frame(
     message: Message,
@@ -23,21 +27,15 @@ pub fn frame(
     is_vip: impl Fn(IpAddr) -> bool,
     mac_of: impl Fn(NodeId) -> Option<Mac>,
 ) -> Option<Frame> {
-    let IpAddr::V4(address) = vip else { return None };
-    let (mac, vip_octets) = (interface.mac?, address.octets());
-    Some(match message {
-        Message::Ask(to) => {
-            let source = match interface.source_for(vip, is_vip) {
-                Some(IpAddr::V4(source)) => source,
-                _ => Ipv4Addr::UNSPECIFIED,
-            };
-            let request = Frame::request(mac, source.octets(), vip_octets);
-            to.and_then(mac_of).map_or(request, |peer| request.to(peer))
-        }
-        Message::Announce(Form::Request) => Frame::request(mac, vip_octets, vip_octets),
-        Message::Announce(Form::Reply) => Frame::announcement_reply(mac, vip_octets),
-        Message::Claim(peer) => Frame::request(mac, vip_octets, vip_octets).to(mac_of(peer)?),
-    })
+    let mac = interface.mac?;
+    match message {
+        Message::Ask(to) => match to.and_then(mac_of) {
+            None if !interface.covers(vip) => None,
+            station => Frame::ask(mac, interface.source_for(vip, is_vip), vip, station),
+        },
+        Message::Announce(form) => Frame::announcement(mac, vip, form),
+        Message::Claim(peer) => Some(Frame::announcement(mac, vip, Form::Request)?.to(mac_of(peer)?)),
+    }
 }
 
 /// Sends frames on any interface.
@@ -114,52 +112,4 @@ fn link_address(ifindex: u32, protocol: libc::c_int) -> libc::sockaddr_ll {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MAC: Mac = [2, 0, 0, 0, 0, 1];
-
-    fn interface(addresses: &[(&str, u8)]) -> Interface {
-        Interface {
-            index: 2,
-            name: "eth0".to_owned(),
-            mac: Some(MAC),
-            is_running: true,
-            kind: None,
-            lower: None,
-            xdp_program: None,
-            addresses: addresses.iter().map(|&(address, len)| (address.parse().unwrap(), len)).collect(),
-        }
-    }
-
-    #[test]
-    fn an_ask_comes_from_the_nodes_own_address_never_from_a_vip() {
-        let vip: IpAddr = "10.77.1.10".parse().unwrap();
-        let interface = interface(&[("10.77.1.10", 16), ("10.77.0.1", 16)]);
-        let asked = frame(Message::Ask(None), vip, &interface, |address| address == vip, |_| None).unwrap();
-        assert_eq!(asked, Frame::request(MAC, [10, 77, 0, 1], [10, 77, 1, 10]));
-    }
-
-    #[test]
-    fn an_ask_without_an_own_address_is_a_probe() {
-        let vip = "10.77.1.10".parse().unwrap();
-        let asked = frame(Message::Ask(None), vip, &interface(&[]), |_| false, |_| None).unwrap();
-        assert_eq!(asked, Frame::request(MAC, [0; 4], [10, 77, 1, 10]));
-    }
-
-    #[test]
-    fn what_is_for_one_peer_goes_to_its_address() {
-        const PEER: Mac = [2, 0, 0, 0, 0, 2];
-        let vip: IpAddr = "10.77.1.10".parse().unwrap();
-        let interface = interface(&[("10.77.0.1", 16)]);
-        let to_peer = |message, mac: Option<Mac>| {
-            frame(message, vip, &interface, |_| false, |node| mac.filter(|_| node == 7))
-        };
-        let ask = Frame::request(MAC, [10, 77, 0, 1], [10, 77, 1, 10]);
-        assert_eq!(to_peer(Message::Ask(Some(7)), Some(PEER)), Some(ask.to(PEER)));
-        assert_eq!(to_peer(Message::Ask(Some(7)), None), Some(ask));
-        let claim = Frame::request(MAC, [10, 77, 1, 10], [10, 77, 1, 10]);
-        assert_eq!(to_peer(Message::Claim(7), Some(PEER)), Some(claim.to(PEER)));
-        assert_eq!(to_peer(Message::Claim(7), None), None);
-    }
-}
+mod tests;

@@ -38,7 +38,7 @@ impl View {
 
 /// The part of node `me` in each unit, on each of `interfaces` that has an Ethernet address. A drained node, or one
 /// that is no candidate, leaves, and falls silent at once where nobody could follow it; so does an interface without
-/// carrier; a VIP outside an interface's prefixes is not asked for there (a proxy-ARP router would answer).
+/// carrier; a unit outside of an interface's prefixes is not asked for there (a proxy-ARP router would answer).
 #[must_use]
 pub fn wishes<'a>(
     view: &View,
@@ -65,7 +65,9 @@ pub fn wishes<'a>(
             let is_fit = order.contains(&me) && !is_drained;
             let has_others = order.iter().any(|&node| node != me);
             let part = match (interface.is_running, is_fit, has_others) {
-                (true, true, _) => Part::Candidate { asks: interface.covers(first) },
+                (true, true, _) => {
+                    Part::Candidate { asks: addresses.iter().any(|&vip| interface.covers(vip)) }
+                }
                 (true, false, true) => Part::Leaver,
                 (false, ..) | (true, false, false) => Part::Bystander,
             };
@@ -128,6 +130,19 @@ mod tests {
         let candidate = |asks| Part::Candidate { asks };
         let expected = expected([candidate(true), Part::Leaver, Part::Bystander, candidate(false)]);
         assert_eq!(parts(&eth0(), false), expected);
+    }
+
+    #[test]
+    fn a_unit_is_asked_for_where_one_of_its_vips_lies_within_the_prefixes() {
+        let dual_stack = unit(&["192.0.2.1", "fd77::11"], &[ME]);
+        let view = View { units: vec![dual_stack], ..View::default() };
+        let asks = |address: &str| {
+            let interface = Interface { addresses: vec![(address.parse().unwrap(), 64)], ..eth0() };
+            let wishes = wishes(&view, ME, [&interface], false);
+            wishes.into_values().map(|wanted| wanted.part).collect::<Vec<_>>()
+        };
+        assert_eq!(asks("fd77::1"), [Part::Candidate { asks: true }]);
+        assert_eq!(asks("fe80::1"), [Part::Candidate { asks: false }]);
     }
 
     #[test]
