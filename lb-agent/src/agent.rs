@@ -254,7 +254,12 @@ impl Agent {
     /// Has the kernel find the link-layer addresses of the peers; says whether all of them are known.
     pub fn resolve_peers(&mut self) -> bool {
         let mut are_known = true;
-        for interface in self.interfaces.iter().filter(|interface| interface.mac.is_some()) {
+        // Before anything is attached it is not known which will be used. A link-local peer could be on any of them.
+        let is_anything_attached = !self.hooks.usable().is_empty();
+        let may_carry_peers = |interface: &&Interface| {
+            interface.mac.is_some() && (!is_anything_attached || self.hooks.is_usable(interface.index))
+        };
+        for interface in self.interfaces.iter().filter(may_carry_peers) {
             if !self.group.look_up(interface) {
                 are_known = false;
                 self.group.solicit(interface);
@@ -369,8 +374,13 @@ impl Agent {
         self.is_view_new = false;
         self.ensure_hooks(false);
         let usable = self.interfaces.iter().filter(|interface| self.hooks.is_usable(interface.index));
-        let ifaces: BTreeMap<u32, Iface> =
-            usable.clone().map(|interface| (interface.index, self.iface(interface))).collect();
+        let ifaces: BTreeMap<u32, Iface> = usable
+            .clone()
+            .map(|interface| {
+                let mac = interface.mac.unwrap_or_default();
+                (interface.index, self.group.own(interface).iface(mac))
+            })
+            .collect();
         let peers: BTreeSet<Place> = usable
             .clone()
             .flat_map(|interface| {
@@ -386,16 +396,6 @@ impl Agent {
         let written = self.tables.set_ifaces(&ifaces).and_then(|()| self.tables.set_peers(&peers));
         if let Err(error) = written {
             self.report(error.to_string());
-        }
-    }
-
-    fn iface(&self, interface: &Interface) -> Iface {
-        let own = self.group.own_ipv4(interface);
-        Iface {
-            ipv4: own.map_or([0; 4], |own| own.addr().octets()),
-            ipv4_mask: own.map_or([0; 4], |own| own.netmask().octets()),
-            mac: interface.mac.unwrap_or_default(),
-            ..Iface::default()
         }
     }
 

@@ -18,6 +18,7 @@ pub mod mirror;
 pub mod model;
 pub mod netlink;
 pub mod object;
+pub mod own;
 pub mod pace;
 pub mod peers;
 pub mod pins;

@@ -1,9 +1,12 @@
 //! Interfaces, neighbours and tc filters as the kernel tells them by rtnetlink, and the events that say when to ask again.
 
+mod addresses;
+mod default_route;
 mod neighbours;
 
-use std::{fmt::Debug, fs, io, os::fd::AsRawFd};
+use std::{fmt::Debug, io, os::fd::AsRawFd};
 
+pub use default_route::default_route_interface;
 pub use neighbours::{keep, neighbours, solicit};
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload,
@@ -11,7 +14,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    address::{AddressAttribute, AddressMessage},
+    address::AddressMessage,
     link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp},
     tc::{TcAttribute, TcFilterBpfOption, TcMessage, TcOption},
 };
@@ -42,11 +45,18 @@ pub fn interfaces() -> Result<Vec<Interface>, NetlinkError> {
         dump(RouteNetlinkMessage::GetAddress(AddressMessage::default())).map_err(failed("list addresses"))?;
     let mut interfaces: Vec<Interface> = links.into_iter().filter_map(interface).collect();
     interfaces.sort_by_key(|interface| interface.index);
+    let mut addresses: Vec<AddressMessage> = addresses
+        .into_iter()
+        .filter_map(|message| match message {
+            RouteNetlinkMessage::NewAddress(message) => Some(message),
+            _ => None,
+        })
+        .collect();
+    addresses.sort_by_key(addresses::transience);
     for message in addresses {
-        let RouteNetlinkMessage::NewAddress(message) = message else { continue };
-        let Some(address) = address(&message) else { continue };
+        let Some(address) = addresses::usable(&message) else { continue };
         if let Ok(at) = interfaces.binary_search_by_key(&message.header.index, |interface| interface.index) {
-            interfaces[at].addresses.push((address, message.header.prefix_len));
+            interfaces[at].addresses.push(address);
         }
     }
     Ok(interfaces)
@@ -91,18 +101,6 @@ fn interface(message: RouteNetlinkMessage) -> Option<Interface> {
 
 fn kind_name(kind: &InfoKind) -> String {
     kind.to_string()
-}
-
-/// The address that is the interface's own: on a point-to-point link `Address` is the peer's.
-fn address(message: &AddressMessage) -> Option<std::net::IpAddr> {
-    let find = |is_local: bool| {
-        message.attributes.iter().find_map(|attribute| match attribute {
-            AddressAttribute::Local(address) if is_local => Some(*address),
-            AddressAttribute::Address(address) if !is_local => Some(*address),
-            _ => None,
-        })
-    };
-    find(true).or_else(|| find(false))
 }
 
 /// Id of the BPF program that a tc filter of this priority runs at `parent` (`major:minor` as one number), or `None`.
@@ -185,26 +183,6 @@ fn messages<T: NetlinkDeserializable>(
     })
 }
 
-/// The interface of the default route with the lowest metric, or `None`.
-#[must_use]
-pub fn default_route_interface() -> Option<String> {
-    lowest_default_route(&fs::read_to_string("/proc/self/net/route").ok()?)
-}
-
-/// Reads the kernel's table: `Iface Destination Gateway Flags RefCnt Use Metric Mask ...`, addresses in hex.
-fn lowest_default_route(table: &str) -> Option<String> {
-    table
-        .lines()
-        .skip(1)
-        .filter_map(|line| {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let is_default = fields.get(1) == Some(&"00000000") && fields.get(7) == Some(&"00000000");
-            is_default.then(|| Some((fields.get(6)?.parse::<u32>().ok()?, (*fields.first()?).to_owned())))?
-        })
-        .min()
-        .map(|(_, name)| name)
-}
-
 /// Hears of links, addresses and routes that change.
 pub struct Monitor {
     socket: Readable<Socket>,
@@ -216,7 +194,11 @@ impl Monitor {
     /// # Errors
     /// When the kernel has no socket to give.
     pub fn new() -> Result<Self, NetlinkError> {
-        let groups = libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV4_ROUTE;
+        let groups = libc::RTMGRP_LINK
+            | libc::RTMGRP_IPV4_IFADDR
+            | libc::RTMGRP_IPV4_ROUTE
+            | libc::RTMGRP_IPV6_IFADDR
+            | libc::RTMGRP_IPV6_ROUTE;
         let open = || -> io::Result<Readable<Socket>> {
             let mut socket = Socket::new(NETLINK_ROUTE)?;
             socket.bind(&SocketAddr::new(0, groups.cast_unsigned()))?;
@@ -273,16 +255,6 @@ fn is_news(socket: &Socket) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn of_two_default_routes_the_lower_metric_counts() {
-        let table = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
-                     wlan0\t00000000\t0100A8C0\t0003\t0\t0\t600\t00000000\t0\t0\t0\n\
-                     eth0\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n\
-                     eth1\t0000A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
-        assert_eq!(lowest_default_route(table), Some("eth0".to_owned()));
-        assert_eq!(lowest_default_route("Iface\tDestination\n"), None);
-    }
 
     #[test]
     fn the_loopback_is_among_the_interfaces_and_has_no_ethernet_address() {

@@ -10,7 +10,8 @@ use lb_common::wire::ethernet::Mac;
 use crate::{
     choose::{Need, choose},
     election::NodeId,
-    model::Interface,
+    model::{Interface, is_link_local},
+    own::Own,
     roster::{Node, Roster, discriminator},
     sbfd::{Liveness, SessionKey, Target},
 };
@@ -30,8 +31,16 @@ pub struct Peers {
     /// Whose address it is.
     nodes: BTreeMap<IpAddr, NodeId>,
     macs: BTreeMap<(u32, Mac), NodeId>,
-    /// By interface: the peers that are probed, and how they are.
-    probed: BTreeMap<u32, BTreeMap<NodeId, Option<Liveness>>>,
+    /// By interface: the peers that are probed.
+    probed: BTreeMap<u32, BTreeMap<NodeId, Probed>>,
+}
+
+/// A peer that is probed on an interface.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Probed {
+    address: IpAddr,
+    /// The last verdict, by whichever of its addresses.
+    liveness: Option<Liveness>,
 }
 
 impl Peers {
@@ -53,13 +62,10 @@ impl Peers {
         // Link-layer addresses are kept: a node that has just left answers on for a moment, and is no stranger.
     }
 
-    /// The address that this node's peers know it by on an interface.
+    /// The addresses by which this node speaks on an interface: those that its peers know go before.
     #[must_use]
-    pub fn own_address(&self, interface: &Interface, is_vip: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
-        let mut own = interface.addresses.iter().map(|&(address, _)| address);
-        own.clone()
-            .find(|address| self.own_addresses.contains(address))
-            .or_else(|| own.find(|&address| address.is_ipv4() && !is_vip(address)))
+    pub fn own(&self, interface: &Interface, is_vip: impl Fn(IpAddr) -> bool) -> Own {
+        Own::of(interface, &self.own_addresses, is_vip)
     }
 
     /// The peers' addresses on an interface.
@@ -100,53 +106,55 @@ impl Peers {
 
     /// Peers that are probed on an interface and are down, with their last known link-layer addresses.
     pub fn down_on(&self, ifindex: u32) -> impl Iterator<Item = (IpAddr, Mac)> + '_ {
-        self.nodes.iter().filter_map(move |(&address, &node)| {
-            let liveness = *self.probed.get(&ifindex)?.get(&node)?;
-            let mac = self.mac(ifindex, node)?;
-            (liveness == Some(Liveness::Down)).then_some((address, mac))
-        })
+        let probed = self.probed.get(&ifindex).into_iter().flatten();
+        let down = probed.filter(|(_, probed)| probed.liveness == Some(Liveness::Down));
+        down.filter_map(move |(&node, probed)| Some((probed.address, self.mac(ifindex, node)?)))
     }
 
     /// A verdict about a session. Says whose it is; `None` for one that is no longer wanted.
     pub fn judged(&mut self, key: SessionKey, liveness: Liveness) -> Option<NodeId> {
         let node = *self.nodes.get(&key.peer)?;
-        *self.probed.get_mut(&key.ifindex)?.get_mut(&node)? = Some(liveness);
+        let probed = self.probed.get_mut(&key.ifindex)?.get_mut(&node)?;
+        if probed.address != key.peer {
+            return None;
+        }
+        probed.liveness = Some(liveness);
         Some(node)
     }
 
-    /// Whom to probe on an interface, given what the units need; and the peers that are no longer probed there.
+    /// Whom to probe on an interface, given this node's own addresses there and what the units need; and the peers that
+    /// are no longer probed there.
     pub fn sessions<'a>(
         &mut self,
-        interface: &Interface,
-        local: IpAddr,
+        ifindex: u32,
+        own: &Own,
         needs: impl Iterator<Item = Need<'a>>,
     ) -> (BTreeMap<SessionKey, Target>, Vec<NodeId>) {
-        let probed = self.probed.entry(interface.index).or_default();
+        let probed = self.probed.entry(ifindex).or_default();
         let before: BTreeSet<NodeId> = probed.keys().copied().collect();
         let needs: Vec<Need<'a>> = needs.collect();
-        let chosen = choose(&needs, |node| *probed.get(&node)?, &before);
+        let chosen = choose(&needs, |node| probed.get(&node)?.liveness, &before);
         let mut sessions = BTreeMap::new();
         let mut now = BTreeMap::new();
         for node in chosen {
             let Some(Peer { addresses, discriminator }) = self.peers.get(&node) else { continue };
-            let Some(&peer) = addresses
-                .iter()
-                .find(|&&address| interface.covers(address) && address.is_ipv4() == local.is_ipv4())
-            else {
-                continue;
-            };
-            let key = SessionKey { ifindex: interface.index, peer };
+            let Some((local, address)) = between(own, addresses) else { continue };
+            let key = SessionKey { ifindex, peer: address };
             sessions.insert(key, Target { local, your_discriminator: *discriminator });
-            now.insert(node, probed.get(&node).copied().flatten());
+            let liveness = probed.get(&node).and_then(|probed| probed.liveness);
+            now.insert(node, Probed { address, liveness });
         }
         let dropped = before.into_iter().filter(|node| !now.contains_key(node)).collect();
         *probed = now;
         (sessions, dropped)
     }
-
-    /// How the peers that are probed are, by interface.
-    #[must_use]
-    pub fn probed(&self) -> &BTreeMap<u32, BTreeMap<NodeId, Option<Liveness>>> {
-        &self.probed
-    }
 }
+
+/// The two addresses of a session: IPv4 where both sides have it, else IPv6 of a common prefix, else link-local.
+fn between(own: &Own, peer: &[IpAddr]) -> Option<(IpAddr, IpAddr)> {
+    let both = peer.iter().filter_map(|&peer| Some((own.facing(peer)?, peer)));
+    both.min_by_key(|&(_, peer)| (peer.is_ipv6(), is_link_local(peer)))
+}
+
+#[cfg(test)]
+mod tests;

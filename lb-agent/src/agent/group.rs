@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use ipnet::Ipv4Net;
 use lb_common::wire::ethernet::Mac;
 use tracing::{debug, warn};
 
@@ -16,6 +15,7 @@ use crate::{
     holding::{Holding, Station},
     model::{BoottimeNs, Interface},
     netlink,
+    own::Own,
     peers::Peers,
     ranks::Ranks,
     roster::{Node, Roster},
@@ -94,13 +94,9 @@ impl Group {
         self.roster.name(node)
     }
 
-    /// The address by which this node speaks, and is probed, on an interface.
-    pub fn own_ipv4(&self, interface: &Interface) -> Option<Ipv4Net> {
-        let own = self.peers.own_address(interface, |address| self.is_vip(address))?;
-        interface.addresses.iter().find_map(|&(address, prefix_len)| match address {
-            IpAddr::V4(v4) if address == own => Ipv4Net::new(v4, prefix_len).ok(),
-            _ => None,
-        })
+    /// The addresses by which this node speaks, and is probed, on an interface.
+    pub fn own(&self, interface: &Interface) -> Own {
+        self.peers.own(interface, |address| self.is_vip(address))
     }
 
     /// The peers' addresses on an interface, for the kernel side.
@@ -175,9 +171,9 @@ impl Group {
     ) -> BTreeMap<SessionKey, Target> {
         let mut all = BTreeMap::new();
         for interface in interfaces {
-            let Some(own) = self.own_ipv4(interface) else { continue };
+            let own = self.own(interface);
             let (sessions, dropped) =
-                self.peers.sessions(interface, own.addr().into(), holding.needs(interface.index));
+                self.peers.sessions(interface.index, &own, holding.needs(interface.index));
             all.extend(sessions);
             for node in dropped {
                 holding.liveness_changed(interface.index, node, None, now);

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket},
     os::fd::{AsRawFd, OwnedFd},
 };
 
@@ -54,13 +54,14 @@ impl Socket {
                     setsockopt(&fd, sockopt::Ipv6Ttl, &i32::from(ON_LINK_TTL))?;
                     setsockopt(&fd, sockopt::Ipv6RecvHopLimit, &true)?;
                     setsockopt(&fd, sockopt::Ipv6TClass, &CS6)?;
+                    // RFC 8200, 8.1, wants a checksum: the reflector makes a new one where it cannot mend it.
                 }
             }
             let udp = UdpSocket::from(fd);
-            result = bind(&udp, SocketAddr::new(target.local, random.u16(DYNAMIC_PORTS)));
+            result = bind(&udp, on_link(target.local, random.u16(DYNAMIC_PORTS), key.ifindex));
             match &result {
                 Ok(()) => {
-                    udp.connect(SocketAddr::new(key.peer, SBFD_PORT))?;
+                    udp.connect(on_link(key.peer, SBFD_PORT, key.ifindex))?;
                     return Ok(Self(udp));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
@@ -116,6 +117,14 @@ fn set(socket: &OwnedFd, level: libc::c_int, option: libc::c_int, value: libc::c
     let result =
         unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), len) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// The address on one link: a link-local one means nothing without (RFC 4007, 6).
+fn on_link(address: IpAddr, port: u16, ifindex: u32) -> SocketAddr {
+    match address {
+        IpAddr::V4(address) => SocketAddrV4::new(address, port).into(),
+        IpAddr::V6(address) => SocketAddrV6::new(address, port, 0, ifindex).into(),
+    }
 }
 
 fn bind(socket: &UdpSocket, address: SocketAddr) -> io::Result<()> {
