@@ -134,22 +134,57 @@ fn bind(socket: &UdpSocket, address: SocketAddr) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Ipv4Addr, time::Duration};
+    use std::{net::Ipv6Addr, time::Duration};
 
     use super::*;
 
-    #[test]
-    fn a_probe_goes_out_although_icmp_has_reported_a_closed_port() {
-        let (local, peer) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(127, 0, 78, 4).into());
+    /// A session on the loopback.
+    fn session(local: &str, peer: &str) -> (Socket, IpAddr) {
+        let (local, peer) = (local.parse().unwrap(), peer.parse().unwrap());
         let target = Target { local, your_discriminator: 1 };
         let key = SessionKey { ifindex: 1, peer };
-        let socket = Socket::open(key, target, &mut fastrand::Rng::new()).unwrap();
-        socket.send(&[1; CONTROL_LEN]).unwrap(); // the loopback reports it before this returns
-        let reflector = UdpSocket::bind((peer, SBFD_PORT)).unwrap();
+        (Socket::open(key, target, &mut fastrand::Rng::new()).unwrap(), peer)
+    }
+
+    fn reflector(address: IpAddr) -> UdpSocket {
+        let reflector = UdpSocket::bind((address, SBFD_PORT)).unwrap();
         reflector.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        reflector
+    }
+
+    #[test]
+    fn a_probe_goes_out_although_icmp_has_reported_a_closed_port() {
+        let (socket, peer) = session("127.0.0.1", "127.0.78.4");
+        socket.send(&[1; CONTROL_LEN]).unwrap(); // the loopback reports it before this returns
+        let reflector = reflector(peer);
         socket.send(&[2; CONTROL_LEN]).unwrap();
         let mut received = [0; CONTROL_LEN];
         reflector.recv(&mut received).expect("the second probe");
         assert_eq!(received, [2; CONTROL_LEN]);
+    }
+
+    #[test]
+    fn probes_and_answers_are_marked_as_on_link_in_both_families() {
+        let localhost = Ipv6Addr::LOCALHOST.to_string();
+        for (local, peer) in [("127.0.0.1", "127.0.78.5"), (localhost.as_str(), localhost.as_str())] {
+            let (socket, peer) = session(local, peer);
+            let reflector = reflector(peer);
+            socket.send(&[1; CONTROL_LEN]).unwrap();
+            let mut buffer = [0; 128];
+            let (len, initiator) = reflector.recv_from(&mut buffer).expect("a probe");
+            reflector.send_to(&buffer[..len], initiator).unwrap();
+            let (ttl, answer) = (0..200)
+                .find_map(|_| {
+                    std::thread::sleep(Duration::from_millis(10));
+                    socket.receive(&mut [0; 128]).map(|(ttl, bytes)| (ttl, bytes.to_vec()))
+                })
+                .expect("an answer");
+            assert_eq!((ttl, answer), (64, vec![1; CONTROL_LEN]), "{peer}");
+            let sent_with = match peer {
+                IpAddr::V4(_) => nix::sys::socket::getsockopt(&socket, sockopt::Ipv4Ttl),
+                IpAddr::V6(_) => nix::sys::socket::getsockopt(&socket, sockopt::Ipv6Ttl),
+            };
+            assert_eq!(sent_with, Ok(i32::from(ON_LINK_TTL)), "{peer}");
+        }
     }
 }
