@@ -30,6 +30,7 @@ use crate::{
     lease::{LeaseWatch, Look},
     mirror::Mirror,
     model::{BoottimeNs, Interface, Place},
+    multicast::{self, Groups, Membership, kernel_memberships},
     pace::Pace,
     pins::{LockedPins, PinError},
     roster::{Node, discriminator},
@@ -103,6 +104,8 @@ pub struct Agent {
     interfaces: Vec<Interface>,
     hooks: Hooks,
     holding: Holding,
+    /// The multicast groups of IPv6 VIPs.
+    groups: Groups,
     pace: Pace,
     /// Messages that answer what was heard, to be sent with the next turn.
     at_once: Vec<(Place, Message)>,
@@ -158,6 +161,7 @@ impl Agent {
             group,
             interfaces: Vec::new(),
             hooks,
+            groups: Groups::default(),
             pace: Pace::default(),
             at_once: Vec::new(),
             mirror,
@@ -295,6 +299,7 @@ impl Agent {
         // Asks go out whatever could not be written: unasked, a holder would be taken for silent.
         messages.retain(|&(place, message)| self.mirror.backs(place, message));
         self.send(&messages, now);
+        self.join_groups();
         self.departure.let_go(self.holding.is_holding(), now);
         let changes = self.holding.take_changes();
         story::tell(&changes, |ifindex| self.interface_name(ifindex), |node| self.group.node_name(node));
@@ -389,6 +394,8 @@ impl Agent {
             })
             .collect();
         let wishes = wishes(&self.group.view, self.group.me(), usable, self.is_drained);
+        self.groups.follow(multicast::wanted(&self.group.view.units, self.group.me(), &self.hooks.usable()));
+        self.compare_groups();
         let adopted = std::mem::take(&mut self.adopted);
         self.holding.follow(&wishes, self.group.view.failback, |place| adopted.contains(place), now);
         self.probed_version = None;
@@ -399,8 +406,29 @@ impl Agent {
         }
     }
 
+    /// Goes on with the multicast groups that are wanted.
+    fn join_groups(&mut self) {
+        let mirror = &self.mirror;
+        let refused = self.groups.step(|| mirror.announced().filter_map(Membership::of).collect());
+        for refused in refused {
+            warn!("{}", refused.text(&self.interface_name(refused.membership.ifindex)));
+        }
+    }
+
+    /// Looks at what groups the kernel really is in.
+    fn compare_groups(&mut self) {
+        if self.groups.is_empty() {
+            return;
+        }
+        match kernel_memberships() {
+            Ok(actual) => self.groups.compare(&actual),
+            Err(error) => self.report(format!("read the multicast groups of the kernel: {error}")),
+        }
+    }
+
     /// Looks at what the kernel's map really says.
     fn resync(&mut self, now: BoottimeNs) {
+        self.compare_groups();
         match self.tables.vips() {
             Ok(actual) => {
                 if self.mirror.resync(actual, &mut self.holding, now) {

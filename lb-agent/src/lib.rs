@@ -16,6 +16,7 @@ pub mod hook;
 pub mod lease;
 pub mod mirror;
 pub mod model;
+pub mod multicast;
 pub mod netlink;
 pub mod object;
 pub mod own;

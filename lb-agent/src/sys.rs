@@ -98,6 +98,23 @@ pub fn pinned_link(path: &Path) -> io::Result<LinkState> {
     Ok(LinkState { program_id: info.program_id, ifindex: info.ifindex })
 }
 
+/// Sets a socket option that nix does not know, or not with this value.
+///
+/// # Errors
+/// What setsockopt(2) says.
+pub fn set_option<T: Copy>(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
+    let len = libc::socklen_t::try_from(size_of::<T>()).expect("a small struct");
+    // SAFETY: the value is alive and as long as said.
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, std::ptr::from_ref(value).cast(), len) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Whether the NIC takes VLAN tags off incoming frames (`ethtool -k`: rx-vlan-offload).
 ///
 /// # Errors

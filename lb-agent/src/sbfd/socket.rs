@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket},
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd},
 };
 
 use lb_common::wire::bfd::{CONTROL_LEN, ON_LINK_TTL, SBFD_PORT};
@@ -16,6 +16,7 @@ use nix::{
 };
 
 use super::{SessionKey, Target};
+use crate::sys::set_option;
 
 /// Ports to choose from (RFC 6335, 6).
 const DYNAMIC_PORTS: std::ops::RangeInclusive<u16> = 49_152..=65_535;
@@ -40,7 +41,8 @@ impl Socket {
         let mut result = Err(io::Error::from(io::ErrorKind::AddrInUse));
         for _ in 0..TRIES {
             let fd = socket(family, SockType::Datagram, flags, None)?;
-            set(&fd, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, key.ifindex.cast_signed())?;
+            let ifindex = key.ifindex.cast_signed();
+            set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, &ifindex)?;
             match key.peer {
                 IpAddr::V4(_) => {
                     setsockopt(&fd, sockopt::Ipv4Ttl, &i32::from(ON_LINK_TTL))?;
@@ -48,7 +50,7 @@ impl Socket {
                     setsockopt(&fd, sockopt::Ipv4Tos, &CS6)?;
                     // On veth and virtio a checksum is left to the device, and not made when XDP sees the frame: what
                     // the reflector then sends back would not be right. The frame has its own.
-                    set(&fd, libc::SOL_SOCKET, libc::SO_NO_CHECK, 1)?;
+                    set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_NO_CHECK, &1_i32)?;
                 }
                 IpAddr::V6(_) => {
                     setsockopt(&fd, sockopt::Ipv6Ttl, &i32::from(ON_LINK_TTL))?;
@@ -104,19 +106,10 @@ impl Socket {
     }
 }
 
-impl std::os::fd::AsFd for Socket {
+impl AsFd for Socket {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.as_fd()
     }
-}
-
-/// Sets an option that nix does not know.
-fn set(socket: &OwnedFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
-    let len = libc::socklen_t::try_from(size_of_val(&value)).expect("a small number");
-    // SAFETY: the value is alive and as long as said.
-    let result =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), len) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// The address on one link: a link-local one means nothing without (RFC 4007, 6).

@@ -1,0 +1,185 @@
+//! The multicast groups in which neighbours ask for IPv6 VIPs (RFC 4291, 2.7.1). They are joined for real, so that the
+//! kernel reports them by MLD (RFC 3810) and switches that snoop pass the questions on.
+//!
+//! A candidate joins as well as the holder does: the switches know its port before it takes over, and a failover waits for
+//! no report. What it hears as long as it does not hold the VIP is dropped by the programs.
+
+mod igmp6;
+mod sockets;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::{IpAddr, Ipv6Addr},
+};
+
+pub use igmp6::kernel_memberships;
+use lb_common::wire::ipv6;
+pub use sockets::Sockets;
+
+use crate::{election::NodeId, model::Place, wishes::Unit};
+
+/// Joins and leaves of one turn: each has the kernel walk the interface's list, and the decision loop must go on.
+const AT_A_TIME: usize = 1_000;
+
+/// A group on one interface.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Membership {
+    /// Interface index.
+    pub ifindex: u32,
+    /// The group.
+    pub group: Ipv6Addr,
+}
+
+impl Membership {
+    /// Where a VIP is asked for by multicast; `None` for IPv4, which asks by broadcast.
+    #[must_use]
+    pub fn of(Place { ifindex, address }: Place) -> Option<Self> {
+        match address {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(vip) => Some(Self { ifindex, group: ipv6::solicited_node(vip.octets()).into() }),
+        }
+    }
+}
+
+/// The groups of the VIPs that `me` is a candidate for, drained or not, on each interface. VIPs with the same last 24 bits
+/// share one.
+#[must_use]
+pub fn wanted(units: &[Unit], me: NodeId, ifindexes: &BTreeSet<u32>) -> BTreeSet<Membership> {
+    let has_ipv6 = |unit: &&Unit| unit.addresses.iter().any(IpAddr::is_ipv6);
+    let units = units.iter().filter(has_ipv6).filter(|unit| unit.order.contains(&me));
+    let addresses = units.flat_map(|unit| unit.addresses.iter());
+    let places =
+        addresses.flat_map(|&address| ifindexes.iter().map(move |&ifindex| Place { ifindex, address }));
+    places.filter_map(Membership::of).collect()
+}
+
+/// What joins and leaves groups.
+pub trait Join {
+    /// Joins a group.
+    ///
+    /// # Errors
+    /// What setsockopt(2) says.
+    fn join(&mut self, membership: Membership) -> io::Result<()>;
+    /// Leaves a group that was joined, whether the kernel still knows of it or not.
+    fn leave(&mut self, membership: Membership);
+}
+
+/// A group that could not be joined, for the operator.
+#[derive(Debug)]
+pub struct Refused {
+    /// The first one on its interface.
+    pub membership: Membership,
+    /// Why not.
+    pub error: io::Error,
+}
+
+/// The groups that this node is in.
+#[derive(Debug, Default)]
+pub struct Groups<J = Sockets> {
+    joiner: J,
+    wanted: BTreeSet<Membership>,
+    joined: BTreeSet<Membership>,
+    /// Those that were refused wait for a change of the interfaces, or for the next comparison.
+    refused: BTreeSet<Membership>,
+    /// By interface: the refusal that has been told.
+    told: BTreeMap<u32, Option<i32>>,
+    is_settled: bool,
+}
+
+impl<J: Join> Groups<J> {
+    /// Follows what is wanted, as far as [`Self::step`] goes on with it.
+    pub fn follow(&mut self, wanted: BTreeSet<Membership>) {
+        self.is_settled &= self.wanted == wanted;
+        self.wanted = wanted;
+    }
+
+    /// Whether there is, or has to be, anything to compare with the kernel.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.joined.is_empty() && self.refused.is_empty()
+    }
+
+    /// Compares with what the kernel says: an interface that loses IPv6 for a while forgets its groups, and the sockets do
+    /// not notice. What was refused is tried again.
+    pub fn compare(&mut self, actual: &BTreeSet<Membership>) {
+        let lost: Vec<Membership> = self.joined.difference(actual).copied().collect();
+        for membership in lost {
+            self.joiner.leave(membership);
+            self.joined.remove(&membership);
+            self.is_settled = false;
+        }
+        self.is_settled &= self.refused.is_empty();
+        self.refused.clear();
+    }
+
+    /// Leaves and joins some groups. Those of VIPs that the node answers for are not left, whether it is a candidate or not.
+    /// Returns what was refused and has not been told, at most one for each interface.
+    pub fn step(&mut self, answered_for: impl FnOnce() -> BTreeSet<Membership>) -> Vec<Refused> {
+        if self.is_settled {
+            return Vec::new();
+        }
+        let surplus: Vec<Membership> = self.joined.difference(&self.wanted).copied().collect();
+        let kept = if surplus.is_empty() { BTreeSet::new() } else { answered_for() };
+        let leaves = surplus.iter().filter(|membership| !kept.contains(membership)).take(AT_A_TIME);
+        let left = leaves.fold(0, |left, &membership| {
+            self.joiner.leave(membership);
+            self.joined.remove(&membership);
+            left + 1
+        });
+        let missing = self
+            .wanted
+            .iter()
+            .filter(|membership| !self.joined.contains(membership) && !self.refused.contains(membership));
+        let joins: Vec<Membership> = missing.copied().take(AT_A_TIME - left).collect();
+        self.is_settled = joins.len() + left < AT_A_TIME && left == surplus.len();
+        let refused = self.join(&joins);
+        if self.is_settled {
+            // Only a whole round without a refusal ends what was told.
+            let is_refusing = |ifindex| self.refused.iter().any(|membership| membership.ifindex == ifindex);
+            let told = std::mem::take(&mut self.told);
+            self.told = told.into_iter().filter(|&(ifindex, _)| is_refusing(ifindex)).collect();
+        }
+        refused
+    }
+
+    fn join(&mut self, joins: &[Membership]) -> Vec<Refused> {
+        let mut untold = Vec::new();
+        for &membership in joins {
+            match self.joiner.join(membership) {
+                Ok(()) => {
+                    self.joined.insert(membership);
+                }
+                Err(error) => {
+                    self.refused.insert(membership);
+                    let reason = error.raw_os_error();
+                    if self.told.insert(membership.ifindex, reason) != Some(reason) {
+                        untold.push(Refused { membership, error });
+                    }
+                }
+            }
+        }
+        untold
+    }
+}
+
+impl Refused {
+    /// The message, with the interface by its name.
+    #[must_use]
+    pub fn text(&self, interface: &str) -> String {
+        let Self { membership: Membership { ifindex: _, group }, error } = self;
+        let remedy = match error.raw_os_error() {
+            Some(libc::ENODEV | libc::EINVAL | libc::EADDRNOTAVAIL) => format!(
+                "IPv6 is off there: look at net.ipv6.conf.{interface}.disable_ipv6, and at the MTU, which has to be 1280 at \
+                 least"
+            ),
+            Some(libc::ENOMEM | libc::ENOBUFS) => "raise net.core.optmem_max".to_owned(),
+            Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files".to_owned(),
+            _ => "switches that snoop MLD may not pass on what neighbours ask".to_owned(),
+        };
+        format!("join the multicast group {group} on {interface}: {error}; {remedy}")
+    }
+}
+
+#[cfg(test)]
+mod tests;
