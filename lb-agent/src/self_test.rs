@@ -1,12 +1,17 @@
 //! Whether the programs still do what they are for: each second, before the lease is renewed.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use aya::programs::{ProgramError, TestRun, TestRunOptions, TestRunResult};
 use lb_common::{
     maps::SELF_TEST_MAC,
-    wire::arp::{self, Frame},
+    wire::ethernet::{self, Mac},
 };
 
-use crate::attach::{AttachError, Programs, Slot};
+use crate::{
+    attach::{AttachError, Programs, Slot},
+    wire::Frame,
+};
 
 /// Why the lease is not renewed.
 #[derive(Debug, thiserror::Error)]
@@ -24,30 +29,40 @@ pub enum SelfTestError {
         source: ProgramError,
     },
     /// It ran, and did not answer.
-    #[error("the program of {slot} gave action {action} instead of an answer for the reserved entry")]
+    #[error(
+        "the program of {slot} gave action {action} instead of an answer for the reserved entry {reserved}"
+    )]
     Silent {
         /// Where it belongs.
         slot: Slot,
         /// What it returned.
         action: u32,
+        /// Which entry.
+        reserved: IpAddr,
     },
 }
 
-/// A station that asks for the reserved entry. Its address is reserved for documentation (RFC 7042, 2.1.1).
-const CLIENT_MAC: [u8; 6] = [0x00, 0x00, 0x5e, 0x00, 0x53, 0x01];
-const CLIENT: [u8; 4] = [192, 0, 2, 1];
-const RESERVED: [u8; 4] = [0; 4];
+/// A station that asks for the reserved entries. Its addresses are reserved for documentation (RFC 7042, 2.1.1; RFC 5737;
+/// RFC 3849).
+const CLIENT_MAC: Mac = [0x00, 0x00, 0x5e, 0x00, 0x53, 0x01];
+const CLIENT_IPV4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const CLIENT_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 
-/// Runs the program of an ingress slot on a request for the reserved entry, over the live maps.
+/// Runs the program of an ingress slot on a question for the reserved entry of each family, over the live maps.
 ///
 /// # Errors
-/// [`SelfTestError`] unless the whole answer comes out.
+/// [`SelfTestError`] unless both whole answers come out.
 pub fn self_test(programs: &mut Programs, slot: Slot) -> Result<(), SelfTestError> {
+    ask(programs, slot, CLIENT_IPV4.into(), Ipv4Addr::UNSPECIFIED.into())?;
+    ask(programs, slot, CLIENT_IPV6.into(), Ipv6Addr::UNSPECIFIED.into())
+}
+
+fn ask(programs: &mut Programs, slot: Slot, client: IpAddr, reserved: IpAddr) -> Result<(), SelfTestError> {
     const XDP_TX: u32 = 3;
     const TC_ACT_REDIRECT: u32 = 7;
-    let request = Frame::request(CLIENT_MAC, CLIENT, RESERVED);
-    let mut input = [0_u8; 64];
-    input[..arp::FRAME_LEN].copy_from_slice(request.as_bytes());
+    let question = Frame::ask(CLIENT_MAC, Some(client), reserved, None).expect("a question with a sender");
+    let mut input = question.as_bytes().to_vec();
+    input.resize(input.len().max(ethernet::MIN_FRAME_LEN), 0);
     let mut output = [0_u8; 256];
     let options =
         TestRunOptions { data_in: Some(&input), data_out: Some(&mut output), ..TestRunOptions::new() };
@@ -56,14 +71,19 @@ pub fn self_test(programs: &mut Programs, slot: Slot) -> Result<(), SelfTestErro
         false => (programs.tc(slot)?.test_run(options), TC_ACT_REDIRECT),
     };
     let action = result.map_err(|source| SelfTestError::Run { slot, source })?.return_value;
-    if action == wanted && output.starts_with(answer(request).as_bytes()) {
+    if action == wanted && output.starts_with(answer(question).as_bytes()) {
         Ok(())
     } else {
-        Err(SelfTestError::Silent { slot, action })
+        Err(SelfTestError::Silent { slot, action, reserved })
     }
 }
 
-fn answer(mut request: Frame) -> Frame {
-    request.answer_from(SELF_TEST_MAC);
-    request
+fn answer(question: Frame) -> Frame {
+    match question {
+        Frame::Arp(mut request) => {
+            request.answer_from(SELF_TEST_MAC);
+            Frame::Arp(request)
+        }
+        Frame::Ndp(solicitation) => Frame::Ndp(solicitation.head.answer_from(SELF_TEST_MAC)),
+    }
 }
