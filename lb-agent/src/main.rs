@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use lb_agent::{agent::Settings, commands, hook::HookChoice, pins, run, sbfd::Timing};
 use tracing_subscriber::EnvFilter;
 
-/// Has the kernel answer ARP for the virtual IPs that this node holds.
+/// Has the kernel answer ARP and NDP for the virtual IPs that this node holds.
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
 struct Arguments {

@@ -173,9 +173,12 @@ impl fmt::Display for Status {
             let program = program_id.map_or_else(|| "detached".to_owned(), |id| id.to_string());
             writeln!(f, "{interface:<16} {hook:<15} {program}")?;
         }
+        // An IPv4 address has 15 characters at most, an IPv6 address 39.
+        let width =
+            vips.iter().map(|vip| vip.address.to_string().len()).max().map_or(16, |longest| longest.max(16));
         writeln!(
             f,
-            "\n{:<16} {:<16} {:<10} {:<18} {:>10} {:>10}  LAST ANSWER",
+            "\n{:<width$} {:<16} {:<10} {:<18} {:>10} {:>10}  LAST ANSWER",
             "VIP", "INTERFACE", "ROLE", "MAC", "REQUESTS", "ANSWERS"
         )?;
         for VipStatus { address, interface, role, mac, requests, answers, last_answer_ago_ms } in vips {
@@ -183,7 +186,7 @@ impl fmt::Display for Status {
             let address = address.to_string();
             writeln!(
                 f,
-                "{address:<16} {interface:<16} {role:<10} {mac:<18} {requests:>10} {answers:>10}  {last}"
+                "{address:<width$} {interface:<16} {role:<10} {mac:<18} {requests:>10} {answers:>10}  {last}"
             )?;
         }
         writeln!(f, "\n{:<22} {:>10}", "FRAMES", "COUNT")?;
