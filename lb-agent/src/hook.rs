@@ -107,6 +107,7 @@ mod tests {
             kind: kind.map(str::to_owned),
             lower: None,
             xdp_program: None,
+            unsettled: Vec::new(),
             addresses: vec![],
         }
     }

@@ -44,15 +44,24 @@ pub struct Interface {
     pub xdp_program: Option<u32>,
     /// Own addresses that packets may come from, with their prefix lengths: the lasting ones first.
     pub addresses: Vec<(IpAddr, u8)>,
+    /// The same of addresses that no packet may come from, at least not yet: they are tested for duplicates, or have been
+    /// found to be ones (RFC 4862, 5.4).
+    pub unsettled: Vec<(IpAddr, u8)>,
 }
 
 impl Interface {
     /// Whether `address` lies in one of the interface's prefixes; a host address covers only itself.
     #[must_use]
     pub fn covers(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|&(own, prefix_len)| {
+        self.addresses.iter().chain(&self.unsettled).any(|&(own, prefix_len)| {
             ipnet::IpNet::new(own, prefix_len).is_ok_and(|net| net.contains(&address))
         })
+    }
+
+    /// Whether a VIP of the interface's prefixes could be asked for, but that no IPv6 packet can leave yet.
+    #[must_use]
+    pub fn is_too_early_for(&self, vip: IpAddr) -> bool {
+        vip.is_ipv6() && self.covers(vip) && !self.addresses.iter().any(|(own, _)| own.is_ipv6())
     }
 
     /// The address to ask and speak from for `vip`: one of the same prefix before one that is link-local, and that before

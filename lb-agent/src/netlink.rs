@@ -54,9 +54,11 @@ pub fn interfaces() -> Result<Vec<Interface>, NetlinkError> {
         .collect();
     addresses.sort_by_key(addresses::transience);
     for message in addresses {
-        let Some(address) = addresses::usable(&message) else { continue };
+        let Some(address) = addresses::own(&message) else { continue };
         if let Ok(at) = interfaces.binary_search_by_key(&message.header.index, |interface| interface.index) {
-            interfaces[at].addresses.push(address);
+            let Interface { addresses, unsettled, .. } = &mut interfaces[at];
+            let list = if addresses::is_settled(&message) { addresses } else { unsettled };
+            list.push((address, message.header.prefix_len));
         }
     }
     Ok(interfaces)
@@ -74,6 +76,7 @@ fn interface(message: RouteNetlinkMessage) -> Option<Interface> {
         kind: None,
         lower: None,
         xdp_program: None,
+        unsettled: Vec::new(),
         addresses: Vec::new(),
     };
     for attribute in message.attributes {

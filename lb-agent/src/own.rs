@@ -84,6 +84,7 @@ mod tests {
             kind: None,
             lower: None,
             xdp_program: None,
+            unsettled: Vec::new(),
             addresses: addresses.iter().map(net).collect(),
         };
         let known: Vec<IpAddr> = known.iter().map(|address| address.parse().unwrap()).collect();

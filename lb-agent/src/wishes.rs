@@ -38,7 +38,8 @@ impl View {
 
 /// The part of node `me` in each unit, on each of `interfaces` that has an Ethernet address. A drained node, or one
 /// that is no candidate, leaves, and falls silent at once where nobody could follow it; so does an interface without
-/// carrier; a unit outside of an interface's prefixes is not asked for there (a proxy-ARP router would answer).
+/// carrier, or one whose IPv6 has only begun, for the units that could not be asked for on that account; a unit outside of an
+/// interface's prefixes is not asked for there (a proxy-ARP router would answer).
 #[must_use]
 pub fn wishes<'a>(
     view: &View,
@@ -65,6 +66,7 @@ pub fn wishes<'a>(
             let is_fit = order.contains(&me) && !is_drained;
             let has_others = order.iter().any(|&node| node != me);
             let part = match (interface.is_running, is_fit, has_others) {
+                (true, true, _) if is_too_early(interface, addresses) => Part::Bystander,
                 (true, true, _) => {
                     Part::Candidate { asks: addresses.iter().any(|&vip| interface.covers(vip)) }
                 }
@@ -76,6 +78,12 @@ pub fn wishes<'a>(
         }));
     }
     wishes
+}
+
+/// Whether some VIP of a unit is to be asked for, and none can be.
+fn is_too_early(interface: &Interface, unit: &[IpAddr]) -> bool {
+    let mut covered = unit.iter().filter(|&&vip| interface.covers(vip)).peekable();
+    covered.peek().is_some() && covered.all(|&vip| interface.is_too_early_for(vip))
 }
 
 #[cfg(test)]
@@ -94,6 +102,7 @@ mod tests {
             kind: None,
             lower: None,
             xdp_program: None,
+            unsettled: Vec::new(),
             addresses: vec![("10.77.0.1".parse().unwrap(), 16)],
         }
     }
@@ -143,6 +152,25 @@ mod tests {
         };
         assert_eq!(asks("fd77::1"), [Part::Candidate { asks: true }]);
         assert_eq!(asks("fe80::1"), [Part::Candidate { asks: false }]);
+    }
+
+    #[test]
+    fn a_unit_that_cannot_be_asked_for_until_ipv6_is_ready_waits() {
+        let view = View {
+            units: vec![unit(&["fd77::10"], &[ME]), unit(&["10.77.1.10", "fd77::11"], &[ME])],
+            ..View::default()
+        };
+        let parts = |addresses: &[&str]| {
+            let all = |addresses: &[&str]| addresses.iter().map(|own| (own.parse().unwrap(), 24)).collect();
+            let interface = Interface { addresses: all(addresses), unsettled: all(&["fd77::1"]), ..eth0() };
+            let wishes = wishes(&view, ME, [&interface], false);
+            let part = |vip: &str| wishes[&Place { ifindex: 2, address: vip.parse().unwrap() }].part;
+            [part("fd77::10"), part("10.77.1.10")]
+        };
+        let asks = Part::Candidate { asks: true };
+        assert_eq!(parts(&[]), [Part::Bystander; 2]);
+        assert_eq!(parts(&["10.77.1.1"]), [Part::Bystander, asks]);
+        assert_eq!(parts(&["10.77.1.1", "fe80::1"]), [asks; 2]);
     }
 
     #[test]

@@ -321,6 +321,7 @@ fn interface(name: &str, address: &str) -> Interface {
         kind: None,
         lower: None,
         xdp_program: None,
+        unsettled: Vec::new(),
         addresses: vec![(address.parse().unwrap(), 24)],
     }
 }

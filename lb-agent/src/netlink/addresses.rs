@@ -4,12 +4,9 @@ use std::net::IpAddr;
 
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 
-/// An interface's own address with its prefix length; `None` for one that is not its own yet, or not its alone
-/// (RFC 4862, 5.4).
-pub(super) fn usable(message: &AddressMessage) -> Option<(IpAddr, u8)> {
-    let is_unsettled =
-        message.header.flags.intersects(AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed);
-    (!is_unsettled).then_some((own(message)?, message.header.prefix_len))
+/// Whether packets may come from the address: it is the interface's alone, as far as is known (RFC 4862, 5.4).
+pub(super) fn is_settled(message: &AddressMessage) -> bool {
+    !message.header.flags.intersects(AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed)
 }
 
 /// Lower is better: an address that lasts before a temporary one (RFC 8981), and that before one that is to be given up
@@ -23,8 +20,8 @@ pub(super) fn transience(message: &AddressMessage) -> u8 {
     }
 }
 
-/// On a point-to-point link `Address` is the peer's.
-fn own(message: &AddressMessage) -> Option<IpAddr> {
+/// The address that is the interface's own: on a point-to-point link `Address` is the peer's.
+pub(super) fn own(message: &AddressMessage) -> Option<IpAddr> {
     let find = |is_local: bool| {
         message.attributes.iter().find_map(|attribute| match attribute {
             AddressAttribute::Local(address) if is_local => Some(*address),
@@ -48,17 +45,15 @@ mod tests {
     }
 
     #[test]
-    fn an_address_under_test_or_found_twice_is_not_used() {
-        let with = |flags| usable(&message("fd77::1", flags));
-        let own = Some(("fd77::1".parse().unwrap(), 64));
-        assert_eq!(with(AddressHeaderFlags::Permanent), own);
-        assert_eq!(with(AddressHeaderFlags::Deprecated), own);
+    fn an_address_under_test_or_found_twice_is_not_settled() {
+        let with = |flags| is_settled(&message("fd77::1", flags));
+        assert!(with(AddressHeaderFlags::Permanent) && with(AddressHeaderFlags::Deprecated));
         for unsettled in [
             AddressHeaderFlags::Tentative,
             AddressHeaderFlags::Permanent | AddressHeaderFlags::Dadfailed,
             AddressHeaderFlags::Tentative | AddressHeaderFlags::Optimistic,
         ] {
-            assert_eq!(with(unsettled), None, "{unsettled:?}");
+            assert!(!with(unsettled), "{unsettled:?}");
         }
     }
 
@@ -81,6 +76,6 @@ mod tests {
     fn on_a_point_to_point_link_the_local_address_is_the_own_one() {
         let mut message = message("10.77.0.2", AddressHeaderFlags::Permanent);
         message.attributes.push(AddressAttribute::Local("10.77.0.1".parse().unwrap()));
-        assert_eq!(usable(&message), Some(("10.77.0.1".parse().unwrap(), 64)));
+        assert_eq!(own(&message), Some("10.77.0.1".parse().unwrap()));
     }
 }

@@ -15,6 +15,7 @@ fn interface(addresses: &[&str]) -> Interface {
         kind: None,
         lower: None,
         xdp_program: None,
+        unsettled: Vec::new(),
         addresses: addresses.iter().map(net).collect(),
     }
 }
