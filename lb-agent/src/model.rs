@@ -58,10 +58,12 @@ impl Interface {
         })
     }
 
-    /// Whether a VIP of the interface's prefixes could be asked for, but that no IPv6 packet can leave yet.
+    /// Whether IPv6 has only begun here: until the link-local address is tested the kernel does not ask for neighbours
+    /// (RFC 4861, 7.2.2), and other addresses may be to come. IPv4 needs no address to ask with (RFC 5227, 2.1.1).
     #[must_use]
-    pub fn is_too_early_for(&self, vip: IpAddr) -> bool {
-        vip.is_ipv6() && self.covers(vip) && !self.addresses.iter().any(|(own, _)| own.is_ipv6())
+    pub fn is_too_early_for(&self, address: IpAddr) -> bool {
+        let is_settled = || self.addresses.iter().any(|&(own, _)| is_link_local(own));
+        address.is_ipv6() && self.unsettled.iter().any(|(own, _)| own.is_ipv6()) && !is_settled()
     }
 
     /// The address to ask and speak from for `vip`: one of the same prefix before one that is link-local, and that before

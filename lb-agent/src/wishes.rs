@@ -80,10 +80,11 @@ pub fn wishes<'a>(
     wishes
 }
 
-/// Whether some VIP of a unit is to be asked for, and none can be.
+/// Whether a unit has to wait for IPv6: none of its VIPs can be asked for now.
 fn is_too_early(interface: &Interface, unit: &[IpAddr]) -> bool {
-    let mut covered = unit.iter().filter(|&&vip| interface.covers(vip)).peekable();
-    covered.peek().is_some() && covered.all(|&vip| interface.is_too_early_for(vip))
+    let (early, others): (Vec<IpAddr>, Vec<IpAddr>) =
+        unit.iter().partition(|&&vip| interface.is_too_early_for(vip));
+    !early.is_empty() && !others.iter().any(|&vip| interface.covers(vip))
 }
 
 #[cfg(test)]
@@ -156,21 +157,22 @@ mod tests {
 
     #[test]
     fn a_unit_that_cannot_be_asked_for_until_ipv6_is_ready_waits() {
-        let view = View {
-            units: vec![unit(&["fd77::10"], &[ME]), unit(&["10.77.1.10", "fd77::11"], &[ME])],
-            ..View::default()
-        };
-        let parts = |addresses: &[&str]| {
+        let units =
+            [&["fd77::10"][..], &["10.77.1.10", "fd77::11"], &["192.0.2.1", "fd77::12"], &["2001:db8::1"]];
+        let view = View { units: units.map(|vips| unit(vips, &[ME])).to_vec(), ..View::default() };
+        let parts = |addresses: &[&str], unsettled: &[&str]| {
             let all = |addresses: &[&str]| addresses.iter().map(|own| (own.parse().unwrap(), 24)).collect();
-            let interface = Interface { addresses: all(addresses), unsettled: all(&["fd77::1"]), ..eth0() };
+            let interface = Interface { addresses: all(addresses), unsettled: all(unsettled), ..eth0() };
             let wishes = wishes(&view, ME, [&interface], false);
-            let part = |vip: &str| wishes[&Place { ifindex: 2, address: vip.parse().unwrap() }].part;
-            [part("fd77::10"), part("10.77.1.10")]
+            units.map(|vips| wishes[&Place { ifindex: 2, address: vips[0].parse().unwrap() }].part)
         };
-        let asks = Part::Candidate { asks: true };
-        assert_eq!(parts(&[]), [Part::Bystander; 2]);
-        assert_eq!(parts(&["10.77.1.1"]), [Part::Bystander, asks]);
-        assert_eq!(parts(&["10.77.1.1", "fe80::1"]), [asks; 2]);
+        let [asks, does_not_ask] = [true, false].map(|asks| Part::Candidate { asks });
+        let waits = Part::Bystander;
+        assert_eq!(parts(&["10.77.1.1"], &["fd77::1", "fe80::1"]), [waits, asks, waits, waits]);
+        assert_eq!(parts(&["10.77.1.1", "fd77::1"], &["fe80::1"]), [waits, asks, waits, waits]);
+        let settled = [asks, asks, asks, does_not_ask];
+        assert_eq!(parts(&["10.77.1.1", "fe80::1"], &["fd77::1"]), settled);
+        assert_eq!(parts(&["10.77.1.1", "fd77::1"], &[]), settled, "without a link-local address");
     }
 
     #[test]

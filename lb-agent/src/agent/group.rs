@@ -134,9 +134,11 @@ impl Group {
         self.peers.unresolved_on(interface).next().is_none()
     }
 
-    /// Has the kernel ask for the link-layer addresses that are not known.
+    /// Has the kernel ask for the link-layer addresses that are not known. Not too early: what it could not send it would
+    /// make up for a second later, and until then a peer would be a stranger.
     pub fn solicit(&self, interface: &Interface) {
-        for address in self.peers.unresolved_on(interface) {
+        let unresolved = self.peers.unresolved_on(interface);
+        for address in unresolved.filter(|&address| !interface.is_too_early_for(address)) {
             if let Err(error) = netlink::solicit(interface.index, address) {
                 debug!(interface = interface.name, %address, %error, "neighbour not asked for");
             }
