@@ -35,7 +35,7 @@ fn peers(of_n1: &[&str], of_n2: &[&str]) -> (Peers, NodeId) {
 /// The sessions of `n1`, which has these addresses, when it has to know of `n2`.
 fn sessions(peers: &mut Peers, n2: NodeId, own: &[&str]) -> Vec<(String, String)> {
     let own = peers.own(&interface(own), |_| false);
-    let need = Need { predecessors: &[n2], watch_all: true, also: None };
+    let need = Need { predecessors: &[n2], silent: &[], watch_all: true, also: None };
     let (sessions, _) = peers.sessions(IFINDEX, &own, [need].into_iter());
     sessions.into_iter().map(|(key, target)| (target.local.to_string(), key.peer.to_string())).collect()
 }

@@ -280,8 +280,8 @@ impl Agent {
             return;
         }
         self.probed_version = Some(version);
-        let (sessions, dropped) =
-            self.peers.sessions(&self.interface, address(self.node), self.holding.needs(IFINDEX));
+        let own = self.peers.own(&self.interface, |_| false);
+        let (sessions, dropped) = self.peers.sessions(IFINDEX, &own, self.holding.needs(IFINDEX));
         for id in dropped {
             self.holding.liveness_changed(IFINDEX, id, None, now);
         }

@@ -53,6 +53,7 @@ pub fn interface(node: usize) -> Interface {
         kind: None,
         lower: None,
         xdp_program: None,
+        unsettled: Vec::new(),
         addresses: vec![(address(node), 16), (own_v6.into(), 64)],
     }
 }
