@@ -38,10 +38,11 @@ const KERNELS: [Kernel; 4] = [
 ];
 
 /// What the wire tests call, and goes into the machine with the libraries it needs.
-const PROGRAMS: [Needed; 7] = [
+const PROGRAMS: [Needed; 8] = [
     needed("arping", "iputils-arping"),
     needed("bpftool", "bpftool"),
     needed("ip", "iproute2"),
+    needed("ndisc6", "ndisc6"),
     needed("nsenter", "util-linux"),
     needed("ping", "iputils-ping"),
     needed("tc", "iproute2"),
@@ -55,8 +56,10 @@ const PASSWD: &[u8] = b"root:x:0:0::/:/bin/false\ntcpdump:x:100:100::/:/bin/fals
 
 /// The program tables, and those tests on the wire that meet what kernels do differently: hooks, their replacement
 /// by a later agent, and their removal.
-const COMMANDS: [&str; 2] =
-    ["programs --test-threads 1", "wire --test-threads 1 hooks:: pins:: lease::a_restart"];
+const COMMANDS: [&str; 2] = [
+    "programs --test-threads 1",
+    "wire --test-threads 1 hooks:: pins:: lease::ipv4::a_restart lease::ipv6::a_restart",
+];
 
 /// Boots the named kernels, or all of them, and runs the tests in each.
 ///

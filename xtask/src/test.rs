@@ -13,6 +13,7 @@ use crate::{
 const TOOLS: &[Needed] = &[
     needed("ip", "iproute2"),
     needed("arping", "iputils-arping"),
+    needed("ndisc6", "ndisc6"),
     needed("ping", "iputils-ping"),
     needed("tcpdump", "tcpdump"),
     needed("bpftool", "bpftool"),

@@ -6,6 +6,7 @@
 
 mod agent;
 mod bpf;
+mod families;
 mod faults;
 mod flood;
 mod group;
@@ -24,6 +25,7 @@ mod vip_map;
 pub mod witness;
 
 pub use agent::{Agent, AgentOptions, agent_binary, set_agent_binary};
+pub use families::{Families, Unit};
 pub use faults::between;
 pub use flood::{Flooded, flood};
 pub use group::{Group, Hosts};
@@ -33,7 +35,7 @@ pub use logind::Logind;
 pub use lxc::Privilege;
 pub use netns::Netns;
 pub use packet::PacketSocket;
-pub use prober::{Prober, Report};
+pub use prober::{Prober, Probers, Report};
 pub use segment::{Host, Segment, Wiring, cabled, mac_text};
 pub use trial::{Fault, Trial};
 pub use vip_map::VipMap;

@@ -71,9 +71,10 @@ fn trials(
     let (mut silences, mut doubly_answered) = (Vec::new(), 0);
     for round in 0..rounds {
         let before = Duration::from_millis(200 + u64::from(round) * 7 % SBFD_DEFAULT);
-        let report = Trial { vip: VIP, first, before, after }.run(group, fault)?;
-        silences.push(ms(report.longest_silence));
-        doubly_answered += report.doubly_answered;
+        for report in (Trial { unit: VIP.into(), first, before, after }).run(group, fault)? {
+            silences.push(ms(report.longest_silence));
+            doubly_answered += report.doubly_answered;
+        }
     }
     Ok((silences, doubly_answered))
 }

@@ -93,7 +93,7 @@ fn start(node: &Host) -> anyhow::Result<(Agent<'_>, Duration, Duration)> {
     let count = COUNT as usize;
     let deadline = Instant::now() + PATIENCE;
     let mut map = loop {
-        match agent.maps().and_then(|maps| VipMap::open(&maps)) {
+        match agent.maps().and_then(|maps| VipMap::<[u8; 4]>::open(&maps)) {
             Ok(map) => break map,
             Err(_) if Instant::now() < deadline => thread::sleep(Duration::from_micros(500)),
             Err(error) => return Err(error.context(agent.log())),

@@ -72,7 +72,7 @@ pub(super) fn run(rounds: u32, json: bool) -> anyhow::Result<()> {
     ensure_installed(&TOOLS)?;
     build::agent()?;
     let [client, node] = cabled(["client", "node"])?;
-    node.add_to_loopback(&[VIP])?;
+    node.add_to_loopback([VIP])?;
     let mut figures = Figures::new(json);
     figures
         .say(&format!("{rounds} times a second of each kind of traffic, without the programs and with them"));

@@ -39,13 +39,13 @@ impl Stage<'_> {
     pub(super) fn play_faults(&mut self) -> anyhow::Result<()> {
         // A node without the VIP among its addresses: its kernel's own ARP does not stand in for a missing entry.
         for node in &self.hosts.nodes {
-            node.remove_from_loopback(VIPS[0])?;
+            node.remove_from_loopback([VIPS[0]])?;
         }
         let first = self.group()?.wait_holder(VIPS[0])?;
         for act in &ACTS {
-            let trial = Trial { vip: VIPS[0], first, before: BEFORE, after: act.watch };
-            let report = trial.run(self.group()?, act.fault)?;
-            let seen = self.seen(act, &report)?;
+            let trial = Trial { unit: VIPS[0].into(), first, before: BEFORE, after: act.watch };
+            let reports = trial.run(self.group()?, act.fault)?;
+            let seen = self.seen(act, &reports[0])?;
             self.say(&format!(
                 "\n{}\n  {} ms without an answer, {} before, {} after, {} double answers",
                 seen.what, seen.silence_ms, seen.before, seen.after, seen.double_answers

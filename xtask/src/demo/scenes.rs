@@ -29,7 +29,7 @@ impl Stage<'_> {
     /// As kube-proxy in IPVS mode has it: the VIPs are local addresses of every node.
     fn without_agents(&mut self) -> anyhow::Result<()> {
         for node in &self.hosts.nodes {
-            node.add_to_loopback(&VIPS)?;
+            node.add_to_loopback(VIPS)?;
         }
         let seen = self.answerers(VIPS[0])?;
         let ok = seen == ["n1", "n2", "n3"];
@@ -67,7 +67,7 @@ impl Stage<'_> {
         let group = self.group()?;
         let holder = group.wait_holder(VIPS[0])?;
         let count = |node: usize, what: &str| -> anyhow::Result<u64> {
-            let vip = group.agents[node].vip(&VIPS[0].to_string())?;
+            let vip = group.agents[node].vip(VIPS[0])?;
             vip[what].as_u64().with_context(|| format!("no counter {what}"))
         };
         let others: Vec<usize> = (0..3).filter(|&node| node != holder).collect();

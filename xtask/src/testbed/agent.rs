@@ -1,7 +1,7 @@
 //! The real agent, run on a host of the test bed.
 
 use std::{
-    env,
+    env, fmt,
     fs::{self, File, Permissions},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -267,23 +267,17 @@ impl<'host> Agent<'host> {
     ///
     /// # Errors
     /// When the VIP is not there.
-    pub fn vip(&self, vip: &str) -> anyhow::Result<Value> {
-        let status = self.status()?;
-        let vips = status["vips"].as_array().context("no list of VIPs")?;
-        vips.iter().find(|entry| entry["address"] == vip).cloned().with_context(|| format!("no VIP {vip}"))
+    pub fn vip(&self, vip: impl fmt::Display) -> anyhow::Result<Value> {
+        let found = find(&self.status()?, &vip.to_string()).cloned();
+        found.with_context(|| format!("no VIP {vip}"))
     }
 
     /// Role of a VIP by `status`; `absent` when it is not there.
     ///
     /// # Errors
     /// When there is no status.
-    pub fn role(&self, vip: &str) -> anyhow::Result<String> {
-        self.status()?;
-        Ok(self
-            .vip(vip)
-            .ok()
-            .and_then(|vip| Some(vip["role"].as_str()?.to_owned()))
-            .unwrap_or("absent".into()))
+    pub fn role(&self, vip: impl fmt::Display) -> anyhow::Result<String> {
+        Ok(role_in(&self.status()?, &vip.to_string()).to_owned())
     }
 
     /// What the agent has logged so far.
@@ -311,8 +305,8 @@ impl<'host> Agent<'host> {
     ///
     /// # Errors
     /// As [`Self::wait_for`].
-    pub fn wait_role(&self, vip: &str, role: &str) -> anyhow::Result<()> {
-        self.wait_for(&format!("{vip} in role {role}"), |agent| agent.role(vip).is_ok_and(|now| now == role))
+    pub fn wait_role(&self, vip: impl fmt::Display, role: &str) -> anyhow::Result<()> {
+        self.wait_for(&format!("{vip} in role {role}"), |agent| agent.role(&vip).is_ok_and(|now| now == role))
     }
 
     /// Waits until the lease is valid and the first VIP that the configuration announces is announced.
@@ -333,12 +327,12 @@ impl<'host> Agent<'host> {
         })
     }
 
-    /// Waits until the kernel's map announces so many VIPs.
+    /// Waits until the kernel's map announces so many VIPs of IPv4.
     ///
     /// # Errors
     /// When it does not come so far.
     pub fn wait_announced(&self, vips: usize) -> anyhow::Result<()> {
-        let mut map = VipMap::open(&self.maps()?)?;
+        let mut map = VipMap::<[u8; 4]>::open(&self.maps()?)?;
         self.wait_for(&format!("{vips} VIPs announced"), |_| map.announced().is_ok_and(|now| now == vips))
     }
 
@@ -355,6 +349,16 @@ fn only_child(parent: u32) -> anyhow::Result<u32> {
         .trim()
         .parse()
         .with_context(|| format!("process {parent} should have one child, but {path} has {children:?}"))
+}
+
+/// What a status says of a VIP.
+fn find<'a>(status: &'a Value, vip: &str) -> Option<&'a Value> {
+    status["vips"].as_array()?.iter().find(|entry| entry["address"] == vip)
+}
+
+/// Role of a VIP by a status; `absent` when it is not there.
+pub(super) fn role_in<'a>(status: &'a Value, vip: &str) -> &'a str {
+    find(status, vip).and_then(|vip| vip["role"].as_str()).unwrap_or("absent")
 }
 
 impl Drop for Agent<'_> {

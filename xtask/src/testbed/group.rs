@@ -1,7 +1,7 @@
 //! A group of nodes with their agents, and a client: the setting of failover.
 
 use std::{
-    net::Ipv4Addr,
+    net::IpAddr,
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -10,7 +10,8 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use super::{
-    agent::{Agent, AgentOptions},
+    agent::{Agent, AgentOptions, role_in},
+    families::{Families, Unit},
     segment::{Host, Segment, mac_text},
 };
 use crate::exec::exec;
@@ -27,40 +28,59 @@ pub struct Hosts {
     pub nodes: Vec<Host>,
     /// The client.
     pub client: Host,
+    /// By which addresses the nodes know each other.
+    pub families: Families,
 }
 
 impl Hosts {
-    /// So many nodes, `n1` and up, and a client.
+    /// So many nodes, `n1` and up, that know each other by IPv4 addresses, and a client.
     ///
     /// # Errors
     /// As [`Segment::host`].
     pub fn new(nodes: usize) -> anyhow::Result<Self> {
-        let mut segment = Segment::new()?;
+        Self::on(Segment::new()?, nodes, Families::V4)
+    }
+
+    /// The same on a segment that is there; the nodes know each other by their addresses of these families.
+    ///
+    /// # Errors
+    /// As [`Segment::host`].
+    pub fn on(mut segment: Segment, nodes: usize, families: Families) -> anyhow::Result<Self> {
         let nodes =
             (1..=nodes).map(|number| segment.host(&format!("n{number}"))).collect::<anyhow::Result<_>>()?;
         let client = segment.host("client")?;
-        Ok(Self { segment, nodes, client })
+        Ok(Self { segment, nodes, client, families })
     }
 
     /// The part of the configuration that all nodes share.
     #[must_use]
     pub fn config(&self, vips: &str, failback: &str) -> String {
-        let node = |host: &Host| format!("{{name: {}, address: {}}}", host.name, host.address);
-        let nodes: Vec<String> = self.nodes.iter().map(node).collect();
-        format!("nodes: [{}]\nvips: [{vips}]\nfailback: {failback}", nodes.join(", "))
+        format!("nodes: [{}]\nvips: [{vips}]\nfailback: {failback}", self.list(&self.nodes))
     }
 
-    /// Starts an agent on each node, and waits until each of `vips` is announced by one of them.
+    /// Nodes as the configuration lists them.
+    #[must_use]
+    pub fn list<'a>(&self, nodes: impl IntoIterator<Item = &'a Host>) -> String {
+        let addresses = |host: &Host| match self.families {
+            Families::V4 => format!("address: {}", host.address),
+            Families::V6 => format!("address: \"{}\"", host.ipv6),
+            Families::Dual => format!("addresses: {}", self.families.of(host.address, host.ipv6)),
+        };
+        let node = |host: &Host| format!("{{name: {}, {}}}", host.name, addresses(host));
+        nodes.into_iter().map(node).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Starts an agent on each node, and waits until each of the units is announced by one of them.
     ///
     /// # Errors
     /// When they do not come so far.
     pub fn start(
         &self,
-        vips: &[Ipv4Addr],
+        vips: &[impl Into<Unit> + Copy],
         failback: &str,
         options: &AgentOptions,
     ) -> anyhow::Result<Group<'_>> {
-        let text = vips.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(", ");
+        let text = vips.iter().map(|&unit| unit.into().to_string()).collect::<Vec<_>>().join(", ");
         let config = self.config(&text, failback);
         let mut agents = Vec::new();
         for node in &self.nodes {
@@ -86,49 +106,54 @@ pub struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// The nodes whose maps say that they announce a VIP.
-    ///
-    /// # Errors
-    /// When a status cannot be had.
-    pub fn holders(&self, vip: Ipv4Addr) -> anyhow::Result<Vec<usize>> {
-        let vip = vip.to_string();
-        let mut holders = Vec::new();
-        for (number, agent) in self.agents.iter().enumerate() {
-            if agent.status().is_ok() && agent.role(&vip)? == "announce" {
-                holders.push(number);
-            }
+    /// The nodes whose maps say that they announce a unit, or a part of it.
+    #[must_use]
+    pub fn holders(&self, unit: impl Into<Unit>) -> Vec<usize> {
+        self.announced(unit.into()).into_iter().map(|(node, _)| node).collect()
+    }
+
+    /// The node that announces all VIPs of a unit, if no other node announces any of them.
+    fn holder(&self, unit: Unit) -> Option<usize> {
+        match self.announced(unit).as_slice() {
+            &[(node, vips)] if vips == unit.addresses().count() => Some(node),
+            _ => None,
         }
-        Ok(holders)
     }
 
-    /// Waits until exactly one node announces a VIP, and says which.
+    /// The nodes that announce VIPs of a unit, and how many each.
+    fn announced(&self, unit: Unit) -> Vec<(usize, usize)> {
+        let vips: Vec<String> = unit.addresses().map(|vip| vip.to_string()).collect();
+        let count = |agent: &Agent<'_>| {
+            let status = agent.status().ok()?; // an agent that has just started has none yet
+            Some(vips.iter().filter(|vip| role_in(&status, vip) == "announce").count())
+        };
+        let counts = self.agents.iter().map(|agent| count(agent).unwrap_or(0)).enumerate();
+        counts.filter(|&(_, vips)| vips > 0).collect()
+    }
+
+    /// Waits until exactly one node announces the VIPs of a unit, all of them, and says which.
     ///
     /// # Errors
     /// When it does not come to that, with the logs.
-    pub fn wait_holder(&self, vip: Ipv4Addr) -> anyhow::Result<usize> {
-        self.wait(&format!("one holder of {vip}"), |group| match group.holders(vip)?.as_slice() {
-            [holder] => Ok(Some(*holder)),
-            _ => Ok(None),
-        })
+    pub fn wait_holder(&self, unit: impl Into<Unit>) -> anyhow::Result<usize> {
+        let unit = unit.into();
+        self.wait(&format!("one holder of {unit}"), |group| group.holder(unit))
     }
 
-    /// Waits until a node, and no other, announces a VIP.
+    /// Waits until a node, and no other, announces the VIPs of a unit.
     ///
     /// # Errors
     /// When it does not come to that, with the logs.
-    pub fn wait_held_by(&self, vip: Ipv4Addr, node: usize) -> anyhow::Result<()> {
-        let what = format!("{vip} held by {}", self.hosts.nodes[node].name);
-        self.wait(&what, |group| Ok((group.holders(vip)? == [node]).then_some(())))
+    pub fn wait_held_by(&self, unit: impl Into<Unit>, node: usize) -> anyhow::Result<()> {
+        let unit = unit.into();
+        let what = format!("{unit} held by {}", self.hosts.nodes[node].name);
+        self.wait(&what, |group| (group.holder(unit) == Some(node)).then_some(()))
     }
 
-    fn wait<T>(
-        &self,
-        what: &str,
-        mut condition: impl FnMut(&Self) -> anyhow::Result<Option<T>>,
-    ) -> anyhow::Result<T> {
+    fn wait<T>(&self, what: &str, condition: impl Fn(&Self) -> Option<T>) -> anyhow::Result<T> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            if let Some(value) = condition(self)? {
+            if let Some(value) = condition(self) {
                 return Ok(value);
             }
             thread::sleep(Duration::from_millis(20));
@@ -140,12 +165,16 @@ impl Group<'_> {
     ///
     /// # Errors
     /// Without bpftool, or when the VIP is not there.
-    pub fn remove_entry(&self, node: usize, vip: Ipv4Addr) -> anyhow::Result<()> {
-        let maps = self.agents[node].maps()?;
+    pub fn remove_entry(&self, node: usize, vip: IpAddr) -> anyhow::Result<()> {
+        let (map, address) = match vip {
+            IpAddr::V4(vip) => ("LB_VIPS_V4", vip.octets().to_vec()),
+            IpAddr::V6(vip) => ("LB_VIPS_V6", vip.octets().to_vec()),
+        };
+        let map = self.agents[node].maps()?.join(map);
         let ifindex = self.hosts.nodes[node].ifindex.to_ne_bytes();
-        let key = ifindex.iter().chain(&vip.octets()).map(u8::to_string).collect::<Vec<_>>();
+        let key = ifindex.iter().chain(&address).map(u8::to_string).collect::<Vec<_>>();
         let mut bpftool = Command::new("bpftool");
-        exec(bpftool.args(["map", "delete", "pinned"]).arg(maps.join("LB_VIPS_V4")).arg("key").args(key))
+        exec(bpftool.args(["map", "delete", "pinned"]).arg(map).arg("key").args(key))
     }
 
     /// What all agents have logged.

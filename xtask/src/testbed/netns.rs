@@ -22,7 +22,7 @@ pub(super) fn command(name: &str, program: impl AsRef<std::ffi::OsStr>) -> Comma
 }
 
 impl Netns {
-    /// Makes a namespace; the loopback is up, IPv6 addresses of its own it has none.
+    /// Makes a namespace; the loopback is up, interfaces that are made later have no IPv6.
     ///
     /// # Errors
     /// Without root, or without iproute2.
@@ -43,6 +43,27 @@ impl Netns {
         let name = unique(label);
         exec(Command::new("ip").args(["netns", "attach", &name, &process.to_string()]))?;
         Ok(Self { name })
+    }
+
+    /// Has interfaces that are made later speak IPv6: their addresses are usable at once and stay while the interface is
+    /// down, as those that a network manager looks after do, and no router is looked for.
+    ///
+    /// # Errors
+    /// Without IPv6 in the kernel.
+    pub(super) fn enable_ipv6(&self) -> anyhow::Result<()> {
+        let settings = [
+            ("disable_ipv6", "0"),
+            ("accept_dad", "0"),
+            ("accept_ra", "0"),
+            ("router_solicitations", "0"),
+            ("keep_addr_on_down", "1"),
+        ];
+        self.run(|| {
+            settings.into_iter().try_for_each(|(name, value)| {
+                let path = format!("/proc/sys/net/ipv6/conf/default/{name}");
+                std::fs::write(&path, value).with_context(|| format!("write {path}"))
+            })
+        })?
     }
 
     /// Its name, as `ip netns` shows it.

@@ -1,8 +1,10 @@
 //! A client that asks for one address at a steady rate, and notes who answers which request.
 
+mod question;
+
 use std::{
     collections::BTreeMap,
-    net::Ipv4Addr,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,12 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lb_common::wire::{
-    arp::{Frame, Kind},
-    ethernet::{ETHERTYPE_ARP, Mac},
-};
+use lb_common::wire::ethernet::Mac;
 
-use super::{packet::PacketSocket, segment::Host};
+use super::{families::Unit, packet::PacketSocket, segment::Host};
+use question::{answer, ethertype, place, question};
 
 /// How long an answer may take.
 const GRACE: Duration = Duration::from_millis(500);
@@ -50,12 +50,14 @@ pub struct Prober {
 impl Prober {
     /// Begins to ask for `vip` from `host`, once every `interval`.
     ///
-    /// Requests have sender addresses of their own (10.77.128.0 and up, in turn), by which their answers are told.
+    /// Requests have sender addresses of their own (10.77.128.0 or fd77::8000:0 and up, in turn), by which their answers
+    /// are told.
     ///
     /// # Errors
     /// When the host's interface cannot be opened.
-    pub fn start(host: &Host, vip: Ipv4Addr, interval: Duration) -> anyhow::Result<Self> {
-        let socket = PacketSocket::open(host, ETHERTYPE_ARP)?;
+    pub fn start(host: &Host, vip: impl Into<IpAddr>, interval: Duration) -> anyhow::Result<Self> {
+        let vip = vip.into();
+        let socket = PacketSocket::open(host, ethertype(vip))?;
         let stop = Arc::new(AtomicBool::new(false));
         let (should_stop, mac) = (Arc::clone(&stop), host.mac);
         let thread = thread::spawn(move || Probing::new(socket, mac, vip).run(interval, &should_stop));
@@ -72,10 +74,36 @@ impl Prober {
     }
 }
 
+/// A prober for each VIP of a unit.
+#[derive(Debug)]
+pub struct Probers(Vec<Prober>);
+
+impl Probers {
+    /// As [`Prober::start`], for each of them.
+    ///
+    /// # Errors
+    /// As [`Prober::start`].
+    pub fn start(host: &Host, unit: Unit, interval: Duration) -> anyhow::Result<Self> {
+        unit.addresses().map(|vip| Prober::start(host, vip, interval)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Stops all of them: a report for each VIP, IPv4 first.
+    ///
+    /// # Errors
+    /// As [`Prober::finish`].
+    pub fn finish(self) -> anyhow::Result<Vec<Report>> {
+        let Self(probers) = self;
+        for prober in &probers {
+            prober.stop.store(true, Ordering::Relaxed);
+        }
+        probers.into_iter().map(Prober::finish).collect()
+    }
+}
+
 struct Probing {
     socket: PacketSocket,
     mac: Mac,
-    vip: Ipv4Addr,
+    vip: IpAddr,
     begun: Instant,
     /// Who has answered each request.
     answered_by: Vec<Vec<Mac>>,
@@ -85,7 +113,7 @@ struct Probing {
 }
 
 impl Probing {
-    fn new(socket: PacketSocket, mac: Mac, vip: Ipv4Addr) -> Self {
+    fn new(socket: PacketSocket, mac: Mac, vip: IpAddr) -> Self {
         let (begun, answered_by) = (Instant::now(), Vec::new());
         Self {
             socket,
@@ -102,8 +130,7 @@ impl Probing {
     fn run(mut self, interval: Duration, stop: &AtomicBool) -> anyhow::Result<Report> {
         let mut next = self.begun;
         while !stop.load(Ordering::Relaxed) {
-            let request = Frame::request(self.mac, sender(self.answered_by.len()), self.vip.octets());
-            self.socket.send(request.as_bytes())?;
+            self.socket.send(&question(self.mac, self.vip, self.answered_by.len()))?;
             self.answered_by.push(Vec::new());
             next += interval;
             self.receive_until(next)?;
@@ -128,22 +155,19 @@ impl Probing {
             }
             let wait = Duration::from_millis(u64::try_from(left.as_millis())?);
             let Some(bytes) = self.socket.receive(&mut buffer, wait)? else { continue };
-            if let Ok((frame, Kind::Reply)) = Frame::parse(bytes) {
-                self.note_answer(&frame);
+            if let Some((in_turn, station)) = answer(bytes, self.vip) {
+                self.note_answer(in_turn, station);
             }
         }
     }
 
-    fn note_answer(&mut self, frame: &Frame) {
-        let Some(place) = place(frame.tpa, self.answered_by.len()) else { return };
-        if Ipv4Addr::from(frame.spa) != self.vip {
-            return;
-        }
-        if !self.answered_by[place].contains(&frame.sha) {
-            self.answered_by[place].push(frame.sha);
+    fn note_answer(&mut self, in_turn: u8, station: Mac) {
+        let Some(place) = place(in_turn, self.answered_by.len()) else { return };
+        if !self.answered_by[place].contains(&station) {
+            self.answered_by[place].push(station);
         }
         let now = Instant::now();
-        self.timeline.push((now - self.begun, frame.sha));
+        self.timeline.push((now - self.begun, station));
         self.note_silence(now);
         self.last_answer = Some(now);
     }
@@ -167,36 +191,5 @@ impl Probing {
             answers,
             timeline: self.timeline,
         }
-    }
-}
-
-/// Few, since a kernel that answers by itself remembers each, and its cache is small.
-const SENDERS: usize = 1 << 8;
-
-/// The sender address of a request: 256 of them in turn.
-fn sender(request: usize) -> [u8; 4] {
-    let [.., low] = request.to_be_bytes();
-    [10, 77, 128, low]
-}
-
-/// The latest request with a sender address, of `sent` so far.
-fn place(sender: [u8; 4], sent: usize) -> Option<usize> {
-    let [10, 77, 128, in_turn] = sender else { return None };
-    let last = sent.checked_sub(1)?;
-    last.checked_sub((last % SENDERS + SENDERS - usize::from(in_turn)) % SENDERS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_belongs_to_the_latest_request_of_its_sender() {
-        for sent in [1, 2, 200, SENDERS, SENDERS + 1, 3 * SENDERS + 77] {
-            let last = sent - 1;
-            assert_eq!(place(sender(last), sent), Some(last));
-            assert_eq!(place(sender(sent), sent), sent.checked_sub(SENDERS));
-        }
-        assert_eq!(place([10, 77, 0, 1], 5), None);
     }
 }

@@ -1,6 +1,11 @@
 //! Hosts on one segment.
 
-use std::{ffi::OsStr, net::Ipv4Addr, os::fd::OwnedFd, process::Command};
+use std::{
+    ffi::OsStr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    os::fd::OwnedFd,
+    process::Command,
+};
 
 use anyhow::Context as _;
 use lb_common::wire::ethernet::Mac;
@@ -32,15 +37,17 @@ pub struct Segment {
     next_host: u8,
 }
 
-/// A host on a segment: 10.77.0.N/16 on `eth0`.
+/// A host on a segment: 10.77.0.N/16 and fd77::N/64 on `eth0`.
 #[derive(Debug)]
 pub struct Host {
     /// What the host is called here.
     pub name: String,
     /// Its network namespace.
     pub netns: Netns,
-    /// Its address.
+    /// Its IPv4 address.
     pub address: Ipv4Addr,
+    /// Its IPv6 address, besides the link-local one.
+    pub ipv6: Ipv6Addr,
     /// The link-layer address of its interface.
     pub mac: Mac,
     /// Index of its interface.
@@ -84,15 +91,15 @@ impl Segment {
     /// # Errors
     /// When ip fails, or the pass program cannot be attached.
     pub fn host_wired(&mut self, name: &str, wiring: Wiring) -> anyhow::Result<Host> {
-        let (port, mac, address) = self.next_place();
+        let place = self.next_place();
         let netns = Netns::new(name)?;
-        self.plug(&netns, &port, mac, address)?;
+        netns.enable_ipv6()?;
+        self.plug(&netns, &place)?;
         let pass = match wiring {
             Wiring::Veth => None,
-            Wiring::VethWithXdpPeer => Some(self.switch.run(|| pass::attach(&port))??),
+            Wiring::VethWithXdpPeer => Some(self.switch.run(|| pass::attach(&place.port))??),
         };
-        let ifindex = ifindex(&netns)?;
-        Ok(Host { name: name.to_owned(), netns, address, mac, ifindex, port, _pass: pass, container: None })
+        Ok(Host { _pass: pass, ..Host::new(name, netns, place)? })
     }
 
     /// Plugs in a host that is an LXC container.
@@ -100,21 +107,19 @@ impl Segment {
     /// # Errors
     /// When LXC is missing or fails.
     pub fn container(&mut self, name: &str, privilege: Privilege) -> anyhow::Result<Host> {
-        let (port, mac, address) = self.next_place();
-        let plug = Plug { port: &port, mac, address };
+        let place = self.next_place();
+        let plug = Plug { port: &place.port, mac: place.mac, address: place.address };
         let container = Container::start(name, privilege, &self.switch, &plug)?;
-        self.plug_in(&port)?;
+        self.plug_in(&place.port)?;
         let netns = container.netns(name)?;
-        let ifindex = ifindex(&netns)?;
-        let container = Some(container);
-        Ok(Host { name: name.to_owned(), netns, address, mac, ifindex, port, _pass: None, container })
+        netns.ip(&format!("address add {}/64 dev {INTERFACE} nodad", place.ipv6))?;
+        Ok(Host { container: Some(container), ..Host::new(name, netns, place)? })
     }
 
-    /// Port, link-layer address and address of the next host.
-    fn next_place(&mut self) -> (String, Mac, Ipv4Addr) {
+    fn next_place(&mut self) -> Place {
         let number = self.next_host;
         self.next_host += 1;
-        (format!("port{number}"), [2, 0, 0, 77, 0, number], Ipv4Addr::new(10, 77, 0, number))
+        Place::new(number)
     }
 
     /// Sets the largest frame that the switch forwards.
@@ -140,19 +145,18 @@ impl Segment {
     /// When ip fails.
     pub fn replug(&self, host: &Host) -> anyhow::Result<()> {
         host.netns.ip(&format!("link delete {INTERFACE}"))?;
-        self.plug(&host.netns, &host.port, host.mac, host.address)
+        self.plug(&host.netns, &host.place())
     }
 
     fn plug_in(&self, port: &str) -> anyhow::Result<()> {
         self.switch.ip(&format!("link set {port} master br0 up"))
     }
 
-    fn plug(&self, netns: &Netns, port: &str, mac: Mac, address: Ipv4Addr) -> anyhow::Result<()> {
-        let (mac, switch) = (mac_text(mac), self.switch.name());
+    fn plug(&self, netns: &Netns, place: &Place) -> anyhow::Result<()> {
+        let (port, mac, switch) = (&place.port, mac_text(place.mac), self.switch.name());
         netns.ip(&format!("link add {INTERFACE} address {mac} type veth peer name {port} netns {switch}"))?;
         self.plug_in(port)?;
-        netns.ip(&format!("link set {INTERFACE} up"))?;
-        netns.ip(&format!("address add {address}/16 dev {INTERFACE}"))
+        bring_up(netns, place)
     }
 
     /// Pulls a host's cable, or plugs it in again.
@@ -164,11 +168,46 @@ impl Segment {
     }
 }
 
-fn ifindex(netns: &Netns) -> anyhow::Result<u32> {
-    netns.run(|| nix::net::if_::if_nametoindex(INTERFACE))?.context("find eth0")
+/// The interface has its addresses, once it is there.
+fn bring_up(netns: &Netns, place: &Place) -> anyhow::Result<()> {
+    let Place { port: _, mac: _, address, ipv6 } = place;
+    netns.ip(&format!("link set {INTERFACE} up"))?;
+    netns.ip(&format!("address add {address}/16 dev {INTERFACE}"))?;
+    netns.ip(&format!("address add {ipv6}/64 dev {INTERFACE}"))
+}
+
+/// Where a host is plugged in, and by which addresses it is known there.
+struct Place {
+    port: String,
+    mac: Mac,
+    address: Ipv4Addr,
+    ipv6: Ipv6Addr,
+}
+
+impl Place {
+    fn new(number: u8) -> Self {
+        Self {
+            port: format!("port{number}"),
+            mac: [2, 0, 0, 77, 0, number],
+            address: Ipv4Addr::new(10, 77, 0, number),
+            ipv6: Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, number.into()),
+        }
+    }
 }
 
 impl Host {
+    /// A host whose interface is there.
+    fn new(name: &str, netns: Netns, place: Place) -> anyhow::Result<Self> {
+        let Place { port, mac, address, ipv6 } = place;
+        let ifindex = netns.run(|| nix::net::if_::if_nametoindex(INTERFACE))?.context("find eth0")?;
+        let name = name.to_owned();
+        Ok(Self { name, netns, address, ipv6, mac, ifindex, port, _pass: None, container: None })
+    }
+
+    fn place(&self) -> Place {
+        Place { port: self.port.clone(), mac: self.mac, address: self.address, ipv6: self.ipv6 }
+    }
+
     /// A command on the host as its own users run it: in its network namespace, or all the way in its container.
     pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         match &self.container {
@@ -191,16 +230,31 @@ impl Host {
     ///
     /// # Errors
     /// When ip fails.
-    pub fn add_to_loopback(&self, addresses: &[Ipv4Addr]) -> anyhow::Result<()> {
-        addresses.iter().try_for_each(|address| self.netns.ip(&format!("address add {address}/32 dev lo")))
+    pub fn add_to_loopback(
+        &self,
+        addresses: impl IntoIterator<Item = impl Into<IpAddr>>,
+    ) -> anyhow::Result<()> {
+        self.loopback("add", addresses)
     }
 
-    /// Takes an address off `lo` again.
+    /// Takes addresses off `lo` again.
     ///
     /// # Errors
     /// When ip fails.
-    pub fn remove_from_loopback(&self, address: Ipv4Addr) -> anyhow::Result<()> {
-        self.netns.ip(&format!("address del {address}/32 dev lo"))
+    pub fn remove_from_loopback(
+        &self,
+        addresses: impl IntoIterator<Item = impl Into<IpAddr>>,
+    ) -> anyhow::Result<()> {
+        self.loopback("del", addresses)
+    }
+
+    fn loopback(
+        &self,
+        change: &str,
+        addresses: impl IntoIterator<Item = impl Into<IpAddr>>,
+    ) -> anyhow::Result<()> {
+        let mut addresses = addresses.into_iter().map(Into::into);
+        addresses.try_for_each(|address: IpAddr| self.netns.ip(&format!("address {change} {address} dev lo")))
     }
 }
 
@@ -212,30 +266,23 @@ fn ignore_packets() {
     }
 }
 
-/// Two hosts joined by one veth pair, without a switch: `10.77.0.1` and `10.77.0.2`.
+/// Two hosts joined by one veth pair, without a switch: the first ones of a segment.
 ///
 /// # Errors
 /// When ip fails.
 pub fn cabled(names: [&str; 2]) -> anyhow::Result<[Host; 2]> {
-    let [first, second] = names;
-    let places = [1_u8, 2].map(|number| ([2, 0, 0, 77, 0, number], Ipv4Addr::new(10, 77, 0, number)));
-    let netns = [Netns::new(first)?, Netns::new(second)?];
-    let [mac, peer_mac] = places.map(|(mac, _)| mac_text(mac));
+    let places = [1, 2].map(Place::new);
+    let netns = [Netns::new(names[0])?, Netns::new(names[1])?];
+    netns.iter().try_for_each(Netns::enable_ipv6)?;
+    let [mac, peer_mac] = places.each_ref().map(|place| mac_text(place.mac));
     netns[0].ip(&format!(
         "link add {INTERFACE} address {mac} type veth peer name {INTERFACE} address {peer_mac} netns {}",
         netns[1].name()
     ))?;
-    for (netns, (_, address)) in netns.iter().zip(places) {
-        netns.ip(&format!("link set {INTERFACE} up"))?;
-        netns.ip(&format!("address add {address}/16 dev {INTERFACE}"))?;
-    }
-    let host = |name: &str, netns: Netns, (mac, address)| -> anyhow::Result<Host> {
-        let ifindex = ifindex(&netns)?;
-        let port = INTERFACE.to_owned();
-        Ok(Host { name: name.to_owned(), netns, address, mac, ifindex, port, _pass: None, container: None })
-    };
-    let [netns, peer] = netns;
-    Ok([host(first, netns, places[0])?, host(second, peer, places[1])?])
+    let ([netns, peer], [place, peer_place]) = (netns, places);
+    bring_up(&netns, &place)?;
+    bring_up(&peer, &peer_place)?;
+    Ok([Host::new(names[0], netns, place)?, Host::new(names[1], peer, peer_place)?])
 }
 
 /// A link-layer address for people.

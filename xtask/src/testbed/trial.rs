@@ -1,13 +1,14 @@
 //! A fault that befalls the holder of a VIP, and what a client sees of it.
 
-use std::{net::Ipv4Addr, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use nix::sys::signal::Signal;
 
 use super::{
+    families::Unit,
     faults::between,
     group::Group,
-    prober::{Prober, Report},
+    prober::{Probers, Report},
     segment::Host,
 };
 
@@ -27,7 +28,7 @@ pub enum Fault {
     Killed,
     /// It is drained.
     Drained,
-    /// It holds the VIP but does not answer: the entry is taken out of its map behind its agent's back.
+    /// It holds the VIPs but does not answer: the entries are taken out of its maps behind its agent's back.
     Silent,
     /// It is parted from all others.
     Parted,
@@ -40,14 +41,14 @@ impl Fault {
     ///
     /// # Errors
     /// When that fails.
-    pub fn begin(self, group: &mut Group<'_>, holder: usize, vip: Ipv4Addr) -> anyhow::Result<()> {
+    pub fn begin(self, group: &mut Group<'_>, holder: usize, unit: Unit) -> anyhow::Result<()> {
         let hosts = group.hosts;
         match self {
             Self::PortCut => hosts.segment.set_port(&hosts.nodes[holder], false),
             Self::Frozen => group.agents[holder].signal(Signal::SIGSTOP),
             Self::Killed => group.agents[holder].end(Signal::SIGKILL),
             Self::Drained => group.agents[holder].succeed("drain").map(drop),
-            Self::Silent => group.remove_entry(holder, vip),
+            Self::Silent => unit.addresses().try_for_each(|vip| group.remove_entry(holder, vip)),
             Self::Parted => hosts.segment.block(&parted(group, holder)),
             Self::Joined => hosts.segment.block(&[]),
         }
@@ -83,12 +84,12 @@ fn parted<'a>(group: &'a Group<'_>, holder: usize) -> Vec<(&'a Host, &'a Host)> 
     between(&[&hosts.nodes[holder]], &others)
 }
 
-/// A client that asks for a VIP while a fault befalls node `first`.
+/// A client that asks for the VIPs of a unit while a fault befalls node `first`.
 #[derive(Clone, Copy, Debug)]
 pub struct Trial {
-    /// The VIP.
-    pub vip: Ipv4Addr,
-    /// The node that holds it before.
+    /// The VIPs.
+    pub unit: Unit,
+    /// The node that holds them before.
     pub first: usize,
     /// How long the client asks before the fault.
     pub before: Duration,
@@ -97,22 +98,23 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Waits until node `first` alone holds the VIP (unless the segment is parted), and looks on.
+    /// Waits until node `first` alone holds the unit (unless the segment is parted), and looks on: a report for each
+    /// VIP, IPv4 first.
     ///
     /// # Errors
     /// When the group does not settle, or the fault cannot be brought about or undone.
-    pub fn run(&self, group: &mut Group<'_>, fault: Fault) -> anyhow::Result<Report> {
-        let &Self { vip, first, before, after } = self;
+    pub fn run(&self, group: &mut Group<'_>, fault: Fault) -> anyhow::Result<Vec<Report>> {
+        let &Self { unit, first, before, after } = self;
         if fault != Fault::Joined {
-            group.wait_held_by(vip, first)?;
+            group.wait_held_by(unit, first)?;
         }
         thread::sleep(SETTLED);
-        let prober = Prober::start(&group.hosts.client, vip, INTERVAL)?;
+        let probers = Probers::start(&group.hosts.client, unit, INTERVAL)?;
         thread::sleep(before);
-        fault.begin(group, first, vip)?;
+        fault.begin(group, first, unit)?;
         thread::sleep(after);
-        let report = prober.finish()?;
+        let reports = probers.finish()?;
         fault.end(group, first)?;
-        Ok(report)
+        Ok(reports)
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use lb_common::maps::{Role, VipEntry, VipKeyV4};
+use lb_common::maps::{Role, VipEntry, VipKey};
 
 use super::bpf::{self, Attributes};
 
@@ -57,25 +57,43 @@ unsafe impl Attributes for ObjGet {}
 // SAFETY: the fields of BPF_MAP_LOOKUP_BATCH in their order; `batch` points to buffers for `count` entries of this map.
 unsafe impl Attributes for LookupBatch {}
 
-/// A pinned `LB_VIPS_V4`.
+/// An address as the maps have it: four or sixteen bytes, in wire order.
+pub trait Address: Copy {
+    /// The map of VIPs with such addresses.
+    const MAP: &str;
+    /// The unspecified address.
+    const UNSPECIFIED: Self;
+}
+
+impl Address for [u8; 4] {
+    const MAP: &str = "LB_VIPS_V4";
+    const UNSPECIFIED: Self = [0; 4];
+}
+
+impl Address for [u8; 16] {
+    const MAP: &str = "LB_VIPS_V6";
+    const UNSPECIFIED: Self = [0; 16];
+}
+
+/// A pinned `LB_VIPS_V4` or `LB_VIPS_V6`.
 #[derive(Debug)]
-pub struct VipMap {
+pub struct VipMap<A> {
     fd: OwnedFd,
-    keys: Vec<VipKeyV4>,
+    keys: Vec<VipKey<A>>,
     values: Vec<VipEntry>,
 }
 
-impl VipMap {
+impl<A: Address> VipMap<A> {
     /// Opens the map pinned in a directory of maps.
     ///
     /// # Errors
     /// When it is not pinned there.
     pub fn open(maps: &Path) -> anyhow::Result<Self> {
-        let path = maps.join("LB_VIPS_V4");
+        let path = maps.join(A::MAP);
         let name = CString::new(path.as_os_str().as_bytes())?;
         let mut get = ObjGet { pathname: name.as_ptr().expose_provenance() as u64, ..ObjGet::default() };
         let fd = bpf::make(BPF_OBJ_GET, &mut get).with_context(|| format!("open {}", path.display()))?;
-        let key = VipKeyV4 { ifindex: 0, address: [0; 4] };
+        let key = VipKey { ifindex: 0, address: A::UNSPECIFIED };
         Ok(Self { fd, keys: vec![key; BATCH], values: vec![VipEntry::new(Role::Suppress, [0; 6]); BATCH] })
     }
 
@@ -99,7 +117,7 @@ impl VipMap {
     ///
     /// # Errors
     /// When the kernel does not say.
-    pub fn get(&self, key: VipKeyV4) -> anyhow::Result<Option<VipEntry>> {
+    pub fn get(&self, key: VipKey<A>) -> anyhow::Result<Option<VipEntry>> {
         let mut entry = VipEntry { role: 0, reserved: 0, mac: [0; 6] };
         let mut lookup = Lookup {
             map_fd: self.fd.as_raw_fd().cast_unsigned(),
@@ -111,7 +129,7 @@ impl VipMap {
         match bpf::call(BPF_MAP_LOOKUP_ELEM, &mut lookup) {
             Ok(_) => Ok(Some(entry)),
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
-            Err(error) => Err(error).context("look up a VIP in LB_VIPS_V4"),
+            Err(error) => Err(error).with_context(|| format!("look up a VIP in {}", A::MAP)),
         }
     }
 
@@ -119,7 +137,8 @@ impl VipMap {
         let mut cursor = 0_u32;
         let (mut counted, mut is_first) = (0, true);
         loop {
-            let (count, is_last) = self.batch(&mut cursor, is_first).context("read LB_VIPS_V4")?;
+            let (count, is_last) =
+                self.batch(&mut cursor, is_first).with_context(|| format!("read {}", A::MAP))?;
             let values = &self.values[..count];
             counted += values.iter().filter(|entry| entry.role().is_some_and(&is_counted)).count();
             if is_last {

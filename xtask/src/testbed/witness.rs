@@ -1,7 +1,9 @@
 //! Programs that we did not write, as witnesses.
 
 use std::{
+    fmt,
     io::{BufRead as _, BufReader},
+    net::IpAddr,
     path::Path,
     process::{Child, Command, Stdio},
     thread::{self, JoinHandle},
@@ -51,22 +53,44 @@ fn parse_arping(output: &str) -> Arping {
     }
 }
 
-/// Has a host send one packet to an address, whether or not an answer comes: its kernel looks for the neighbour.
+/// The stations that answer within a second when a host asks everyone for an address once, by `arping` or `ndisc6`, as
+/// link-layer addresses in lower case. (arping may ask twice.)
+///
+/// # Errors
+/// When the program is not there.
+pub fn stations(from: &Host, address: IpAddr) -> anyhow::Result<Vec<String>> {
+    let text = address.to_string();
+    if address.is_ipv4() {
+        return Ok(arping(from, &text, 1)?.answers);
+    }
+    let mut command = from.netns.command("ndisc6");
+    command.args(["-n", "-m", "-r", "1", "-w", "1000", &text, "eth0"]);
+    let output = command.output().context("run ndisc6")?;
+    Ok(parse_ndisc6(&String::from_utf8_lossy(&output.stdout)))
+}
+
+fn parse_ndisc6(output: &str) -> Vec<String> {
+    let answers = output.lines().filter_map(|line| line.strip_prefix("Target link-layer address: "));
+    answers.map(str::to_ascii_lowercase).collect()
+}
+
+/// Has a host send one packet to an address, for which its kernel looks for the neighbour; says whether an answer came.
 ///
 /// # Errors
 /// When ping is not there.
-pub fn ping(from: &Host, address: &str) -> anyhow::Result<()> {
+pub fn ping(from: &Host, address: impl fmt::Display) -> anyhow::Result<bool> {
     let mut command = from.netns.command("ping");
-    command.args(["-c", "1", "-W", "1", address]).output().map(drop).context("run ping")
+    command.args(["-n", "-c", "1", "-W", "1", &address.to_string()]);
+    Ok(command.output().context("run ping")?.status.success())
 }
 
 /// The link-layer address in a host's neighbour cache, or `None`.
 ///
 /// # Errors
 /// When ip fails.
-pub fn neighbour(host: &Host, address: &str) -> anyhow::Result<Option<String>> {
+pub fn neighbour(host: &Host, address: impl fmt::Display) -> anyhow::Result<Option<String>> {
     let output = Command::new("ip")
-        .args(["-n", host.netns.name(), "neighbour", "show", "to", address, "dev", "eth0"])
+        .args(["-n", host.netns.name(), "neighbour", "show", "to", &address.to_string(), "dev", "eth0"])
         .output()
         .context("run ip neighbour")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -187,5 +211,14 @@ mod tests {
                       Sent 1 probes (1 broadcast(s))\nReceived 2 response(s)\n";
         let answers = vec!["06:6b:26:31:c3:0c".to_owned(), "06:6b:26:31:c3:0d".to_owned()];
         assert_eq!(parse_arping(output), Arping { sent: 1, answers });
+    }
+
+    #[test]
+    fn the_answers_that_ndisc6_prints_are_read() {
+        let output = "Soliciting fd77::1:10 (fd77::1:10) on eth0...\n\
+                      Target link-layer address: 02:00:00:4D:00:01\n from fd77::1:10\n\
+                      Target link-layer address: 02:00:00:4D:00:02\n from fd77::1:10\n";
+        assert_eq!(parse_ndisc6(output), ["02:00:00:4d:00:01", "02:00:00:4d:00:02"]);
+        assert_eq!(parse_ndisc6("Soliciting fd77::3 (fd77::3) on eth0...\nTimed out.\n"), [""; 0]);
     }
 }

@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use xtask::testbed::{mac_text, witness, witness::Tcpdump};
 
-use crate::{Bed, VIP};
+use crate::{Bed, VIP, VIP_ADDRESS};
 
 #[test]
 fn another_link_layer_address_is_announced_at_once() -> anyhow::Result<()> {
@@ -36,7 +36,7 @@ fn without_carrier_nothing_is_announced_and_with_it_the_vip_is_asked_for() -> an
     other.netns.ip(&format!("address add {VIP}/32 dev eth0"))?;
     bed.segment.set_port(&bed.node, true)?;
     agent.wait_role(VIP, "contested")?;
-    let answers = bed.answers()?;
+    let answers = bed.answers(VIP_ADDRESS)?;
     assert!(answers.iter().all(|mac| *mac == mac_text(other.mac)), "{answers:?}");
     Ok(())
 }

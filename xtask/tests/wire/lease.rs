@@ -1,45 +1,58 @@
 //! The kernel answers for as long as the lease lasts, whatever becomes of the agent.
 
-use std::{thread, time::Duration};
+use std::{net::IpAddr, thread, time::Duration};
 
+use lb_common::wire::{arp, ethernet::ETHERTYPE_ARP, icmpv6::ndp};
 use nix::sys::signal::Signal;
-use xtask::testbed::{Agent, Prober, mac_text};
+use xtask::testbed::{Families, Host, PacketSocket, mac_text};
 
-use crate::{Bed, INTERVAL, VIP, VIP_ADDRESS, assert_seamless, short_lease};
+use crate::{Bed, assert_seamless, for_each_family, short_lease};
 
-#[test]
-fn a_restart_loses_no_answer() -> anyhow::Result<()> {
-    let bed = Bed::new()?;
+for_each_family! {
+    a_restart_loses_no_answer
+    a_killed_agents_vips_fall_silent_when_the_lease_ends
+    a_frozen_agent_that_thaws_asks_before_it_announces_again
+    a_frozen_agent_that_thaws_alone_goes_on
+    a_drained_node_is_silent_at_once_and_stays_so_over_a_restart
+    a_claim_is_answered_once_and_told
+}
+
+fn a_restart_loses_no_answer(families: Families) -> anyhow::Result<()> {
+    let bed = Bed::of(families)?;
     let mut agent = bed.agent()?;
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-        let prober = Prober::start(&bed.client, VIP_ADDRESS, INTERVAL)?;
+        let probers = bed.probers()?;
         thread::sleep(Duration::from_millis(300));
         agent.end(signal)?;
         thread::sleep(Duration::from_millis(500));
         agent.spawn()?;
         agent.wait_for("the VIPs adopted", |agent| agent.log().contains("went on with the VIPs"))?;
         thread::sleep(Duration::from_millis(1_500));
-        assert_seamless(&prober.finish()?);
+        assert_seamless(&probers.finish()?);
     }
     let log = agent.log();
-    assert_eq!(log.matches("VIP announced here").count(), 1, "a restart within the lease is no gain:\n{log}");
+    let gains = log.matches("VIP announced here").count();
+    assert_eq!(gains, bed.vips().count(), "a restart within the lease is no gain:\n{log}");
     Ok(())
 }
 
-#[test]
-fn a_killed_agents_vips_fall_silent_when_the_lease_ends() -> anyhow::Result<()> {
-    let bed = Bed::new()?;
+fn a_killed_agents_vips_fall_silent_when_the_lease_ends(families: Families) -> anyhow::Result<()> {
+    let bed = Bed::of(families)?;
     // As under kube-proxy IPVS: without the program the kernel itself would answer.
-    bed.node.add_to_loopback(&[VIP_ADDRESS])?;
+    bed.node.add_to_loopback(bed.vips())?;
     let mut agent = bed.agent_with(short_lease())?;
-    let prober = Prober::start(&bed.client, VIP_ADDRESS, INTERVAL)?;
+    let probers = bed.probers()?;
     thread::sleep(Duration::from_millis(200));
     agent.end(Signal::SIGKILL)?;
     thread::sleep(Duration::from_secs(5));
-    let report = prober.finish()?;
-    let answered_for = report.last_answer.expect("answers");
     let bounds = Duration::from_millis(1_200)..Duration::from_millis(3_300);
-    assert!(bounds.contains(&answered_for), "answers for {answered_for:?} after a kill with 3 s of lease");
+    for report in probers.finish()? {
+        let answered_for = report.last_answer.expect("answers");
+        assert!(
+            bounds.contains(&answered_for),
+            "answers for {answered_for:?} after a kill with 3 s of lease"
+        );
+    }
     bed.assert_silent()?;
     let status = agent.status()?;
     assert_eq!(status["lease"], "expired");
@@ -48,9 +61,8 @@ fn a_killed_agents_vips_fall_silent_when_the_lease_ends() -> anyhow::Result<()> 
     Ok(())
 }
 
-#[test]
-fn a_frozen_agent_that_thaws_asks_before_it_announces_again() -> anyhow::Result<()> {
-    let mut bed = Bed::new()?;
+fn a_frozen_agent_that_thaws_asks_before_it_announces_again(families: Families) -> anyhow::Result<()> {
+    let mut bed = Bed::of(families)?;
     let other = bed.segment.host("other")?;
     let agent = bed.agent_with(short_lease())?;
     bed.assert_answered()?;
@@ -58,74 +70,85 @@ fn a_frozen_agent_that_thaws_asks_before_it_announces_again() -> anyhow::Result<
     thread::sleep(Duration::from_secs(4));
     bed.assert_silent()?;
     // Another host takes over meanwhile.
-    other.netns.ip(&format!("address add {VIP}/32 dev eth0"))?;
-    let prober = Prober::start(&bed.client, VIP_ADDRESS, INTERVAL)?;
+    change_addresses(&other, "add", &bed)?;
+    let probers = bed.probers()?;
     agent.signal(Signal::SIGCONT)?;
-    agent.wait_role(VIP, "contested")?;
+    bed.wait_role(&agent, "contested")?;
     thread::sleep(Duration::from_secs(2));
-    let report = prober.finish()?;
-    assert_eq!((report.unanswered, report.doubly_answered), (0, 0), "{report:?}");
-    assert_eq!(report.answers.keys().collect::<Vec<_>>(), [&other.mac]);
+    for report in probers.finish()? {
+        assert_seamless([&report]);
+        assert_eq!(report.answers.keys().collect::<Vec<_>>(), [&other.mac]);
+    }
     assert!(agent.log().contains("the lease has lapsed"), "{}", agent.log());
-    assert_eq!(agent.vip(VIP)?["mac"], mac_text(other.mac));
+    for vip in bed.vips() {
+        assert_eq!(agent.vip(vip)?["mac"], mac_text(other.mac));
+    }
     // The other one leaves: the VIP is taken back.
-    other.netns.ip(&format!("address delete {VIP}/32 dev eth0"))?;
-    agent.wait_role(VIP, "announce")?;
+    change_addresses(&other, "delete", &bed)?;
+    bed.wait_role(&agent, "announce")?;
     bed.assert_answered()
 }
 
-#[test]
-fn a_frozen_agent_that_thaws_alone_goes_on() -> anyhow::Result<()> {
-    let bed = Bed::new()?;
+fn a_frozen_agent_that_thaws_alone_goes_on(families: Families) -> anyhow::Result<()> {
+    let bed = Bed::of(families)?;
     let agent = bed.agent_with(short_lease())?;
     agent.signal(Signal::SIGSTOP)?;
     thread::sleep(Duration::from_secs(4));
     bed.assert_silent()?;
     agent.signal(Signal::SIGCONT)?;
     agent.wait_for("a lease", |agent| agent.status().is_ok_and(|status| status["lease"] == "valid"))?;
-    agent.wait_role(VIP, "announce")?;
+    bed.wait_role(&agent, "announce")?;
     bed.assert_answered()
 }
 
-#[test]
-fn a_drained_node_is_silent_at_once_and_stays_so_over_a_restart() -> anyhow::Result<()> {
-    let bed = Bed::new()?;
-    bed.node.add_to_loopback(&[VIP_ADDRESS])?;
+fn a_drained_node_is_silent_at_once_and_stays_so_over_a_restart(families: Families) -> anyhow::Result<()> {
+    let bed = Bed::of(families)?;
+    bed.node.add_to_loopback(bed.vips())?;
     let mut agent = bed.agent()?;
-    let prober = Prober::start(&bed.client, VIP_ADDRESS, INTERVAL)?;
+    let probers = bed.probers()?;
     thread::sleep(Duration::from_millis(300));
     agent.succeed("drain")?;
     thread::sleep(Duration::from_millis(1_500));
-    let report = prober.finish()?;
-    let answered_for = report.last_answer.expect("answers");
-    assert!(
-        answered_for < Duration::from_millis(800),
-        "answers for {answered_for:?} although drained after 300 ms"
-    );
-    agent.wait_role(VIP, "suppress")?;
+    for report in probers.finish()? {
+        let answered_for = report.last_answer.expect("answers");
+        let at_most = Duration::from_millis(800);
+        assert!(answered_for < at_most, "answers for {answered_for:?} although drained after 300 ms");
+    }
+    bed.wait_role(&agent, "suppress")?;
     assert_eq!(agent.status()?["drained"], true);
     agent.end(Signal::SIGTERM)?;
     agent.spawn()?;
     agent.wait_for("the second start", |agent| agent.log().matches("drained: no VIP").count() == 2)?;
     bed.assert_silent()?;
     agent.succeed("undrain")?;
-    agent.wait_role(VIP, "announce")?;
+    bed.wait_role(&agent, "announce")?;
     bed.assert_answered()
 }
 
-#[test]
-fn a_claim_is_answered_once_and_told() -> anyhow::Result<()> {
-    let mut bed = Bed::new()?;
+fn a_claim_is_answered_once_and_told(families: Families) -> anyhow::Result<()> {
+    let mut bed = Bed::of(families)?;
     let other = bed.segment.host("other")?;
     let agent = bed.agent()?;
-    let claim = |agent: &Agent<'_>| -> anyhow::Result<()> {
-        other.netns.command("arping").args(["-A", "-c", "1", "-I", "eth0", "-s", VIP, VIP]).output()?;
-        agent.wait_for("the conflict told", |agent| agent.log().contains("address conflict"))
-    };
-    other.netns.ip(&format!("address add {VIP}/32 dev lo"))?;
-    other.netns.run(|| std::fs::write("/proc/sys/net/ipv4/conf/all/arp_ignore", "1"))??;
-    claim(&agent)?;
+    for vip in bed.vips() {
+        claim(&other, vip)?;
+        let is_told = |line: &str| line.contains("address conflict") && line.contains(&format!("vip={vip}"));
+        agent.wait_for("the conflict told", |agent| agent.log().lines().any(is_told))?;
+    }
     bed.assert_answered()?;
     assert!(agent.log().contains(&mac_text(other.mac)), "{}", agent.log());
     Ok(())
+}
+
+/// A host says once that it has an address, which it does not answer for.
+fn claim(host: &Host, vip: IpAddr) -> anyhow::Result<()> {
+    let frame: Vec<u8> = match vip {
+        IpAddr::V4(vip) => arp::Frame::announcement_reply(host.mac, vip.octets()).as_bytes().into(),
+        IpAddr::V6(vip) => ndp::Frame::unsolicited_advertisement(host.mac, vip.octets()).as_bytes().into(),
+    };
+    Ok(PacketSocket::open(host, ETHERTYPE_ARP)?.send(&frame)?)
+}
+
+/// Another host has the VIPs among its addresses, or no longer.
+fn change_addresses(host: &Host, change: &str, bed: &Bed) -> anyhow::Result<()> {
+    bed.vips().try_for_each(|vip| host.netns.ip(&format!("address {change} {vip} dev eth0")))
 }

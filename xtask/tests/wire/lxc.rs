@@ -16,7 +16,7 @@ fn bed(privilege: Privilege) -> anyhow::Result<Bed> {
     let mut segment = Segment::new()?;
     let node = segment.container("node", privilege)?;
     let client = segment.host("client")?;
-    Ok(Bed { segment, node, client })
+    Ok(Bed { segment, node, client, unit: VIP_ADDRESS.into() })
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn a_privileged_container_answers_through_tc_and_restarts_without_a_gap() -> any
         agent.spawn()?;
         agent.wait_for("the VIPs adopted", |agent| agent.log().contains("went on with the VIPs"))?;
         thread::sleep(Duration::from_millis(1_500));
-        assert_seamless(&prober.finish()?);
+        assert_seamless([&prober.finish()?]);
     }
     Ok(())
 }
@@ -47,7 +47,7 @@ fn cleanup_gives_a_container_its_own_arp_back() -> anyhow::Result<()> {
     agent.end(Signal::SIGTERM)?;
     agent.succeed("cleanup")?;
     bed.assert_silent()?;
-    bed.node.add_to_loopback(&[VIP_ADDRESS])?;
+    bed.node.add_to_loopback([VIP_ADDRESS])?;
     let tcpdump = Tcpdump::start(&bed.client, "arp")?;
     bed.assert_answered()?;
     // The kernel's own answers have no padding here.

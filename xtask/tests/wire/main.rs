@@ -15,10 +15,14 @@ mod pins;
 mod raw;
 mod shutdown;
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use xtask::testbed::{
-    Agent, AgentOptions, Host, Report, Segment, Wiring, agent_binary, mac_text, require_root, witness,
+    Agent, AgentOptions, Families, Host, Probers, Report, Segment, Unit, Wiring, agent_binary, mac_text,
+    require_root, witness,
 };
 
 const VIP: &str = "10.77.1.10";
@@ -26,54 +30,104 @@ const VIP_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 10);
 /// Between two requests of a prober: 500 a second.
 const INTERVAL: Duration = Duration::from_millis(2);
 
+/// Makes of each function a test for IPv4, one for IPv6, and one for VIPs of both that go together.
+macro_rules! for_each_family {
+    ($($test:ident)*) => {
+        mod ipv4 { $crate::for_each_family!(V4: $($test)*); }
+        mod ipv6 { $crate::for_each_family!(V6: $($test)*); }
+        mod dual { $crate::for_each_family!(Dual: $($test)*); }
+    };
+    ($families:ident: $($test:ident)*) => {
+        $(#[test] fn $test() -> anyhow::Result<()> { super::$test(xtask::testbed::Families::$families) })*
+    };
+}
+pub(crate) use for_each_family;
+
 /// A segment with one node and a client.
 struct Bed {
     segment: Segment,
     node: Host,
     client: Host,
+    /// What the node's agent announces.
+    unit: Unit,
 }
 
 impl Bed {
+    /// With one VIP of IPv4.
     fn new() -> anyhow::Result<Self> {
-        Self::wired(Wiring::Veth)
+        Self::of(Families::V4)
     }
 
-    fn wired(wiring: Wiring) -> anyhow::Result<Self> {
+    /// With a VIP of each of the families.
+    fn of(families: Families) -> anyhow::Result<Self> {
+        Self::wired(Wiring::Veth, families)
+    }
+
+    fn wired(wiring: Wiring, families: Families) -> anyhow::Result<Self> {
+        Self::on(Segment::new()?, wiring, families)
+    }
+
+    fn on(mut segment: Segment, wiring: Wiring, families: Families) -> anyhow::Result<Self> {
         require_root("test")?;
         agent_binary()?;
-        let mut segment = Segment::new()?;
         let node = segment.host_wired("node", wiring)?;
         let client = segment.host("client")?;
-        Ok(Self { segment, node, client })
+        Ok(Self { segment, node, client, unit: families.vip(10) })
     }
 
-    /// The node's agent, announcing the one VIP.
+    /// The node's agent, announcing the VIPs.
     fn agent(&self) -> anyhow::Result<Agent<'_>> {
         self.agent_with(AgentOptions::default())
     }
 
     fn agent_with(&self, options: AgentOptions) -> anyhow::Result<Agent<'_>> {
-        Agent::start(&self.node, &format!("vips: [{VIP}]"), options)
+        let agent = Agent::start(&self.node, &format!("vips: [{}]", self.unit), options)?;
+        self.wait_role(&agent, "announce")?;
+        Ok(agent)
     }
 
-    fn answers(&self) -> anyhow::Result<Vec<String>> {
-        Ok(witness::arping(&self.client, VIP, 1)?.answers)
+    fn vips(&self) -> impl Iterator<Item = IpAddr> + Clone {
+        self.unit.addresses()
+    }
+
+    /// Waits until each VIP has a role.
+    fn wait_role(&self, agent: &Agent<'_>, role: &str) -> anyhow::Result<()> {
+        self.vips().try_for_each(|vip| agent.wait_role(vip, role))
+    }
+
+    /// A prober at the client for each VIP.
+    fn probers(&self) -> anyhow::Result<Probers> {
+        Probers::start(&self.client, self.unit, INTERVAL)
+    }
+
+    /// The stations that answer for a VIP.
+    fn answers(&self, vip: impl Into<IpAddr>) -> anyhow::Result<Vec<String>> {
+        witness::stations(&self.client, vip.into())
     }
 
     /// Fails unless the node, and only the node, answers.
     fn assert_answered(&self) -> anyhow::Result<()> {
-        let (answers, node) = (self.answers()?, mac_text(self.node.mac));
-        anyhow::ensure!(
-            !answers.is_empty() && answers.iter().all(|mac| *mac == node),
-            "{VIP} should be answered by {node} alone, but was by {answers:?}"
-        );
+        self.assert_answered_by(&mac_text(self.node.mac))
+    }
+
+    /// Fails unless one station alone answers.
+    fn assert_answered_by(&self, station: &str) -> anyhow::Result<()> {
+        for vip in self.vips() {
+            let answers = self.answers(vip)?;
+            anyhow::ensure!(
+                !answers.is_empty() && answers.iter().all(|mac| mac == station),
+                "{vip} should be answered by {station} alone, but was by {answers:?}"
+            );
+        }
         Ok(())
     }
 
     /// Fails if anyone answers.
     fn assert_silent(&self) -> anyhow::Result<()> {
-        let answers = self.answers()?;
-        anyhow::ensure!(answers.is_empty(), "{VIP} should be silent, but was answered by {answers:?}");
+        for vip in self.vips() {
+            let answers = self.answers(vip)?;
+            anyhow::ensure!(answers.is_empty(), "{vip} should be silent, but was answered by {answers:?}");
+        }
         Ok(())
     }
 }
@@ -84,7 +138,9 @@ fn short_lease() -> AgentOptions {
 }
 
 /// Fails unless every request was answered, and by one station.
-fn assert_seamless(report: &Report) {
-    assert!(report.requests > 100, "{report:?}");
-    assert_eq!((report.unanswered, report.doubly_answered), (0, 0), "{report:?}");
+fn assert_seamless<'a>(reports: impl IntoIterator<Item = &'a Report>) {
+    for report in reports {
+        assert!(report.requests > 100, "{report:?}");
+        assert_eq!((report.unanswered, report.doubly_answered), (0, 0), "{report:?}");
+    }
 }

@@ -24,7 +24,7 @@ fn maps_of_another_version_are_rebuilt_without_a_gap() -> anyhow::Result<()> {
     agent.spawn()?;
     agent.wait_for("the old maps gone", |_| !old.exists())?;
     thread::sleep(Duration::from_millis(500));
-    assert_seamless(&prober.finish()?);
+    assert_seamless([&prober.finish()?]);
     agent.wait_role(VIP, "announce")?;
     let answered = agent.vip(VIP)?["answers"].as_u64();
     assert!(answered > Some(0), "the new maps count from their own begin: {answered:?}");
@@ -99,7 +99,7 @@ fn pins_of_another_node_are_refused_and_those_of_another_namespace_rebuilt() -> 
 #[test]
 fn after_cleanup_the_kernel_answers_for_itself_again() -> anyhow::Result<()> {
     let bed = Bed::new()?;
-    bed.node.add_to_loopback(&[VIP_ADDRESS])?;
+    bed.node.add_to_loopback([VIP_ADDRESS])?;
     let mut agent =
         Agent::start(&bed.node, &format!("vips: []\nsuppress: [{VIP}]"), AgentOptions::default())?;
     bed.assert_silent()?;

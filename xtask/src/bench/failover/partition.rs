@@ -26,7 +26,7 @@ pub(super) fn measure(figures: &mut Figures) -> anyhow::Result<()> {
     let holder = group.wait_holder(VIP)?;
     // The client is on the side of the node that has to take over, another one stays with the holder.
     let (kept, cut) = (&hosts.nodes[holder], &hosts.nodes[1 - holder]);
-    witness::ping(&hosts.client, &VIP.to_string())?;
+    witness::ping(&hosts.client, VIP)?;
     thread::sleep(Duration::from_secs(1));
 
     hosts.segment.block(&between(&[kept, &near], &[cut, &hosts.client]))?;
@@ -56,7 +56,7 @@ fn cache_is_right(hosts: &Hosts, mac: &str) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     let mut right_since = None;
     while begun.elapsed() < Duration::from_secs(10) {
-        let cached = witness::neighbour(&hosts.client, &VIP.to_string())?;
+        let cached = witness::neighbour(&hosts.client, VIP)?;
         let now = begun.elapsed();
         match (cached.as_deref() == Some(mac), right_since) {
             (true, None) => right_since = Some(now),

@@ -55,7 +55,7 @@ pub(super) fn measure(hosts: &Hosts, rounds: u32, figures: &mut Figures) -> anyh
 }
 
 /// Waits until each VIP is held by one node, and for a while more; says how many are held by the first.
-fn settled(maps: &mut [VipMap; 2]) -> anyhow::Result<usize> {
+fn settled(maps: &mut [VipMap<[u8; 4]>; 2]) -> anyhow::Result<usize> {
     let deadline = Instant::now() + PATIENCE;
     let mut last = [0, 0];
     while Instant::now() < deadline {
@@ -79,7 +79,7 @@ fn takeover(
     hosts: &Hosts,
     lost: &Host,
     agent: &Agent<'_>,
-    map: &mut VipMap,
+    map: &mut VipMap<[u8; 4]>,
     of_lost: usize,
 ) -> anyhow::Result<Takeover> {
     let logged = agent.log().len();
@@ -99,7 +99,7 @@ fn takeover(
 }
 
 /// When the map announces every VIP.
-fn all_announced(map: &mut VipMap) -> anyhow::Result<SystemTime> {
+fn all_announced(map: &mut VipMap<[u8; 4]>) -> anyhow::Result<SystemTime> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         if map.announced()? == COUNT {

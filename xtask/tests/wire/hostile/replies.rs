@@ -192,7 +192,7 @@ fn forged_replies_do_not_take_a_live_holder_down() -> anyhow::Result<()> {
     thread::sleep(SEEN);
     let rounds = forging.finish()?;
     let report = prober.finish()?;
-    crate::assert_seamless(&report);
+    crate::assert_seamless([&report]);
     assert!(unreachables_in(&scene.hosts.nodes[(holder + 1) % 3])? > 1_000, "ICMP errors arrive");
     assert_eq!(report.answers.keys().collect::<Vec<_>>(), [&scene.hosts.nodes[holder].mac]);
     assert!(rounds > 50, "{rounds} rounds only");
