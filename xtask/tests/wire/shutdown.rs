@@ -57,7 +57,7 @@ fn a_shutdown_that_is_called_off_does_not_undrain_a_node_that_was_drained_before
     logind.prepare_for_shutdown(true)?;
     logind.prepare_for_shutdown(false)?;
     thread::sleep(Duration::from_secs(1));
-    assert_eq!(agent.role(&VIP.to_string())?, "suppress");
+    assert_eq!(agent.role(VIP)?, "suppress");
     assert_eq!(agent.status()?["drained"], true, "{:#}", agent.status()?);
     Ok(())
 }
