@@ -56,9 +56,9 @@ fn assert_failover(reports: &[Report], silence: Duration, group: &Group<'_>) {
     assert_doubly_answered(reports, Duration::ZERO, group);
 }
 
-/// Fails unless somebody answered for each VIP but for `most`.
+/// Fails unless somebody answered for each VIP but for `most`. A client that got all its answers was late itself.
 fn assert_silence(reports: &[Report], most: Duration, group: &Group<'_>) {
-    for report in reports {
+    for report in reports.iter().filter(|report| report.unanswered > 0) {
         let silence = report.longest_silence;
         assert!(silence <= most, "{silence:?} without an answer: {report:?}\n{}", group.logs());
     }
@@ -268,8 +268,8 @@ fn both_sides_of_a_partition_are_served_and_one_holder_is_left_when_it_heals(
     assert_eq!(last(&far_report, &group)?, holder);
     let healed = probe(&hosts.client, unit, Duration::from_secs(1), || hosts.segment.block(&[]))?;
     assert_doubly_answered(&healed, Duration::from_millis(400), &group);
-    assert_eq!(last(&healed, &group)?, holder);
-    assert_eq!(group.holders(unit), [holder]);
+    assert_eq!(last(&healed, &group)?, holder, "\n{}", group.logs());
+    assert_eq!(group.holders(unit), [holder], "\n{}", group.logs());
     Ok(())
 }
 
