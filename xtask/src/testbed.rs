@@ -20,6 +20,7 @@ mod packet;
 mod pass;
 mod prober;
 mod segment;
+mod snooping;
 mod trial;
 mod vip_map;
 pub mod witness;

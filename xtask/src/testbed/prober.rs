@@ -15,7 +15,7 @@ use std::{
 
 use lb_common::wire::ethernet::Mac;
 
-use super::{families::Unit, packet::PacketSocket, segment::Host};
+use super::{packet::PacketSocket, segment::Host};
 use question::{answer, ethertype, place, question};
 
 /// How long an answer may take.
@@ -74,7 +74,7 @@ impl Prober {
     }
 }
 
-/// A prober for each VIP of a unit.
+/// A prober for each of several VIPs.
 #[derive(Debug)]
 pub struct Probers(Vec<Prober>);
 
@@ -83,11 +83,15 @@ impl Probers {
     ///
     /// # Errors
     /// As [`Prober::start`].
-    pub fn start(host: &Host, unit: Unit, interval: Duration) -> anyhow::Result<Self> {
-        unit.addresses().map(|vip| Prober::start(host, vip, interval)).collect::<Result<_, _>>().map(Self)
+    pub fn start(
+        host: &Host,
+        vips: impl IntoIterator<Item = IpAddr>,
+        interval: Duration,
+    ) -> anyhow::Result<Self> {
+        vips.into_iter().map(|vip| Prober::start(host, vip, interval)).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Stops all of them: a report for each VIP, IPv4 first.
+    /// Stops all of them: a report for each VIP, in their order.
     ///
     /// # Errors
     /// As [`Prober::finish`].

@@ -222,7 +222,8 @@ impl Host {
     }
 
     /// The name of its port on the switch.
-    pub(super) fn port(&self) -> &str {
+    #[must_use]
+    pub fn port(&self) -> &str {
         &self.port
     }
 

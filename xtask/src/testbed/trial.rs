@@ -109,7 +109,7 @@ impl Trial {
             group.wait_held_by(unit, first)?;
         }
         thread::sleep(SETTLED);
-        let probers = Probers::start(&group.hosts.client, unit, INTERVAL)?;
+        let probers = Probers::start(&group.hosts.client, unit.addresses(), INTERVAL)?;
         thread::sleep(before);
         fault.begin(group, first, unit)?;
         thread::sleep(after);

@@ -97,6 +97,17 @@ pub fn neighbour(host: &Host, address: impl fmt::Display) -> anyhow::Result<Opti
     Ok(text.split_once("lladdr ").and_then(|(_, rest)| rest.split_whitespace().next()).map(str::to_owned))
 }
 
+/// The IPv6 groups that a host's kernel listens to on its interface.
+///
+/// # Errors
+/// When ip fails.
+pub fn groups(host: &Host) -> anyhow::Result<Vec<String>> {
+    let text =
+        output(Command::new("ip").args(["-n", host.netns.name(), "-6", "maddress", "show", "dev", "eth0"]))?;
+    let group = |line: &str| line.trim().strip_prefix("inet6 ")?.split(' ').next().map(str::to_owned);
+    Ok(text.lines().filter_map(group).collect())
+}
+
 /// A `tcpdump` at work on a host's interface.
 #[derive(Debug)]
 pub struct Tcpdump {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lb_common::wire::{arp::Frame, ethernet::ETHERTYPE_ARP};
-use xtask::testbed::{AgentOptions, Families, PacketSocket, Wiring, mac_text, witness::Tcpdump};
+use xtask::testbed::{AgentOptions, PacketSocket, Wiring, mac_text, witness::Tcpdump};
 
 use crate::{Bed, VIP};
 
@@ -20,7 +20,7 @@ fn has_tcx() -> bool {
 
 /// `tcpdump` sees 60 bytes with the node's address in Ethernet header and ARP packet.
 fn answers_by(hook: &'static str, wiring: Wiring, expected_hook: &str) -> anyhow::Result<()> {
-    let bed = Bed::wired(wiring, Families::V4)?;
+    let bed = Bed::wired(wiring)?;
     let agent = bed.agent_with(AgentOptions { hook, ..AgentOptions::default() })?;
     let tcpdump = Tcpdump::start(&bed.client, "arp")?;
     bed.assert_answered()?;
@@ -101,7 +101,7 @@ fn a_program_that_is_taken_off_comes_back() -> anyhow::Result<()> {
     for (hook, wiring) in
         [("tc", Wiring::Veth), ("xdp", Wiring::VethWithXdpPeer), ("xdp-generic", Wiring::Veth)]
     {
-        let bed = Bed::wired(wiring, Families::V4)?;
+        let bed = Bed::wired(wiring)?;
         let agent = bed.agent_with(AgentOptions { hook, ..AgentOptions::default() })?;
         let is_back = |log: &str| log.contains("taken off the interface by someone else");
         let links = agent.pin_dir().join("links");

@@ -10,7 +10,7 @@ use std::{
 use lb_common::wire::ethernet::ETHERTYPE_IPV4;
 use nix::sys::signal::Signal;
 use xtask::testbed::{
-    AgentOptions, Families, Host, Hosts, PacketSocket, Wiring,
+    AgentOptions, Host, Hosts, PacketSocket, Wiring,
     witness::{Capture, dissect},
 };
 
@@ -42,7 +42,7 @@ fn reflected(probe: &[u8], flags: u8) -> Vec<u8> {
 fn answers_to_raw_probes(hook: &'static str, wiring: Wiring) -> anyhow::Result<()> {
     const POLL: u8 = 0x20;
     const FINAL: u8 = 0x10;
-    let bed = Bed::wired(wiring, Families::V4)?;
+    let bed = Bed::wired(wiring)?;
     let agent = bed.agent_with(AgentOptions { hook, ..AgentOptions::default() })?;
     let socket = PacketSocket::open(&bed.client, ETHERTYPE_IPV4)?;
     let plain = raw::probe(&bed.client, &bed.node, MINE);

@@ -4,44 +4,44 @@ use std::{thread, time::Duration};
 
 use nix::sys::signal::Signal;
 use xtask::testbed::{
-    Agent, AgentOptions, Privilege, Prober, Segment, agent_binary, require_root, witness::Tcpdump,
+    Agent, AgentOptions, Privilege, Segment, Unit, agent_binary, require_root, witness::Tcpdump,
 };
 
-use crate::{Bed, INTERVAL, VIP, VIP_ADDRESS, assert_seamless, hooks::tc_ingress};
+use crate::{Bed, UNITS_OF_ALL_KINDS, VIP, VIP_ADDRESS, assert_seamless, hooks::tc_ingress};
 
 /// A segment with one node, a container, and a client.
-fn bed(privilege: Privilege) -> anyhow::Result<Bed> {
+fn bed(privilege: Privilege, units: &[Unit]) -> anyhow::Result<Bed> {
     require_root("test")?;
     agent_binary()?;
     let mut segment = Segment::new()?;
     let node = segment.container("node", privilege)?;
     let client = segment.host("client")?;
-    Ok(Bed { segment, node, client, unit: VIP_ADDRESS.into() })
+    Ok(Bed { segment, node, client, units: units.to_vec() })
 }
 
 #[test]
 fn a_privileged_container_answers_through_tc_and_restarts_without_a_gap() -> anyhow::Result<()> {
-    let bed = bed(Privilege::Privileged)?;
+    let bed = bed(Privilege::Privileged, &UNITS_OF_ALL_KINDS)?;
     let mut agent = bed.agent()?;
     bed.assert_answered()?;
     let status = agent.status()?;
     assert_eq!(status["hooks"][0]["hook"], tc_ingress(), "{status:#}");
     assert!(agent.log().contains("hook=tc") && agent.log().contains("veth"), "{}", agent.log());
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-        let prober = Prober::start(&bed.client, VIP_ADDRESS, INTERVAL)?;
+        let probers = bed.probers()?;
         thread::sleep(Duration::from_millis(300));
         agent.end(signal)?;
         agent.spawn()?;
         agent.wait_for("the VIPs adopted", |agent| agent.log().contains("went on with the VIPs"))?;
         thread::sleep(Duration::from_millis(1_500));
-        assert_seamless([&prober.finish()?]);
+        assert_seamless(&probers.finish()?);
     }
     Ok(())
 }
 
 #[test]
 fn cleanup_gives_a_container_its_own_arp_back() -> anyhow::Result<()> {
-    let bed = bed(Privilege::Privileged)?;
+    let bed = bed(Privilege::Privileged, &[VIP_ADDRESS.into()])?;
     let mut agent = bed.agent()?;
     bed.assert_answered()?;
     agent.end(Signal::SIGTERM)?;
@@ -58,7 +58,7 @@ fn cleanup_gives_a_container_its_own_arp_back() -> anyhow::Result<()> {
 
 #[test]
 fn an_unprivileged_container_is_told_why_it_cannot_and_what_to_do() -> anyhow::Result<()> {
-    let bed = bed(Privilege::Unprivileged)?;
+    let bed = bed(Privilege::Unprivileged, &[VIP_ADDRESS.into()])?;
     let mut agent = Agent::prepare(&bed.node, &format!("vips: [{VIP}]"), AgentOptions::default())?;
     agent.spawn()?;
     assert!(!agent.wait_end()?, "the agent should have failed:\n{}", agent.log());

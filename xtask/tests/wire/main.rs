@@ -4,6 +4,7 @@
 
 mod config;
 mod group;
+mod holding;
 mod hooks;
 mod hostile;
 mod interfaces;
@@ -11,9 +12,11 @@ mod interop;
 mod lease;
 mod leftovers;
 mod lxc;
+mod multicast;
 mod pins;
 mod raw;
 mod shutdown;
+mod witnesses;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -43,36 +46,44 @@ macro_rules! for_each_family {
 }
 pub(crate) use for_each_family;
 
+/// A VIP of IPv4, one of IPv6, and one of each that go together.
+const UNITS_OF_ALL_KINDS: [Unit; 3] = [Families::V4.vip(10), Families::V6.vip(10), Families::Dual.vip(11)];
+
 /// A segment with one node and a client.
 struct Bed {
     segment: Segment,
     node: Host,
     client: Host,
     /// What the node's agent announces.
-    unit: Unit,
+    units: Vec<Unit>,
 }
 
 impl Bed {
     /// With one VIP of IPv4.
     fn new() -> anyhow::Result<Self> {
-        Self::of(Families::V4)
+        Self::wired(Wiring::Veth)
     }
 
-    /// With a VIP of each of the families.
-    fn of(families: Families) -> anyhow::Result<Self> {
-        Self::wired(Wiring::Veth, families)
+    fn wired(wiring: Wiring) -> anyhow::Result<Self> {
+        Self::on(Segment::new()?, wiring, &[VIP_ADDRESS.into()])
     }
 
-    fn wired(wiring: Wiring, families: Families) -> anyhow::Result<Self> {
-        Self::on(Segment::new()?, wiring, families)
+    /// With VIPs of both families, alone and together: what holds for one node holds for all of them at once.
+    fn of_all_kinds() -> anyhow::Result<Self> {
+        Self::on(Segment::new()?, Wiring::Veth, &UNITS_OF_ALL_KINDS)
     }
 
-    fn on(mut segment: Segment, wiring: Wiring, families: Families) -> anyhow::Result<Self> {
+    fn on(mut segment: Segment, wiring: Wiring, units: &[Unit]) -> anyhow::Result<Self> {
         require_root("test")?;
         agent_binary()?;
         let node = segment.host_wired("node", wiring)?;
         let client = segment.host("client")?;
-        Ok(Self { segment, node, client, unit: families.vip(10) })
+        Ok(Self { segment, node, client, units: units.to_vec() })
+    }
+
+    /// The configuration that announces the VIPs.
+    fn config(&self) -> String {
+        format!("vips: [{}]", self.units.iter().map(Unit::to_string).collect::<Vec<_>>().join(", "))
     }
 
     /// The node's agent, announcing the VIPs.
@@ -81,13 +92,13 @@ impl Bed {
     }
 
     fn agent_with(&self, options: AgentOptions) -> anyhow::Result<Agent<'_>> {
-        let agent = Agent::start(&self.node, &format!("vips: [{}]", self.unit), options)?;
+        let agent = Agent::start(&self.node, &self.config(), options)?;
         self.wait_role(&agent, "announce")?;
         Ok(agent)
     }
 
-    fn vips(&self) -> impl Iterator<Item = IpAddr> + Clone {
-        self.unit.addresses()
+    fn vips(&self) -> impl Iterator<Item = IpAddr> {
+        self.units.iter().copied().flat_map(Unit::addresses)
     }
 
     /// Waits until each VIP has a role.
@@ -97,7 +108,7 @@ impl Bed {
 
     /// A prober at the client for each VIP.
     fn probers(&self) -> anyhow::Result<Probers> {
-        Probers::start(&self.client, self.unit, INTERVAL)
+        Probers::start(&self.client, self.vips(), INTERVAL)
     }
 
     /// The stations that answer for a VIP.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use lb_common::wire::ethernet::ETHERTYPE_IPV4;
-use xtask::testbed::{Agent, AgentOptions, Families, PacketSocket, Wiring};
+use xtask::testbed::{Agent, AgentOptions, PacketSocket, Wiring};
 
 use crate::{
     Bed,
@@ -76,7 +76,7 @@ fn counters(agent: &Agent<'_>) -> anyhow::Result<BTreeMap<String, u64>> {
 
 /// Each forgery is followed by a good probe: what is answered first shows what was not answered.
 fn refuses_forgeries(hook: &'static str, wiring: Wiring) -> anyhow::Result<()> {
-    let bed = Bed::wired(wiring, Families::V4)?;
+    let bed = Bed::wired(wiring)?;
     let agent = bed.agent_with(AgentOptions { hook, ..AgentOptions::default() })?;
     let socket = PacketSocket::open(&bed.client, ETHERTYPE_IPV4)?;
     for (number, (what, forge, reason)) in (0_u8..).zip(FORGERIES) {
