@@ -4,7 +4,7 @@ mod faults;
 mod scenes;
 mod timeline;
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -13,14 +13,15 @@ use crate::{
     build,
     debian::{Needed, ensure_installed, needed},
     exec::workspace,
-    testbed::{self, AgentOptions, Group, Hosts, mac_text},
+    testbed::{self, AgentOptions, Families, Group, Hosts, Segment, Unit, mac_text},
 };
 
 /// What the demo needs besides the agent.
-const TOOLS: [Needed; 5] = [
+const TOOLS: [Needed; 6] = [
     needed("ip", "iproute2"),
     needed("arping", "iputils-arping"),
     needed("bpftool", "bpftool"),
+    needed("ndisc6", "ndisc6"),
     needed("nft", "nftables"),
     needed("ping", "iputils-ping"),
 ];
@@ -30,8 +31,10 @@ const LEASE_TTL: u64 = 3;
 /// Short, so that each scene begins with the first in rank.
 const FAILBACK: &str = "after 2s";
 
-const VIPS: [Ipv4Addr; 3] =
-    [Ipv4Addr::new(10, 77, 1, 10), Ipv4Addr::new(10, 77, 1, 11), Ipv4Addr::new(10, 77, 1, 12)];
+/// The VIPs that the faults befall: one of each family, which go together.
+const PAIR: Unit = Families::Dual.vip(10);
+/// All that are announced.
+const UNITS: [Unit; 3] = [PAIR, Families::V4.vip(11), Families::V6.vip(12)];
 
 /// One line of the summary.
 #[derive(Clone, Debug, Serialize)]
@@ -51,8 +54,8 @@ pub struct Scene {
 pub struct FaultSeen {
     /// What was done to the holder.
     pub what: String,
-    /// Longest time without an answer, in ms.
-    pub silence_ms: u128,
+    /// Longest time without an answer for each of the VIPs, IPv4 first, in ms.
+    pub silence_ms: Vec<u128>,
     /// Who answered first.
     pub before: String,
     /// Who answered last.
@@ -89,7 +92,7 @@ pub fn run(json: bool) -> anyhow::Result<()> {
     testbed::require_root("demo")?;
     ensure_installed(&TOOLS)?;
     build::agent()?;
-    let hosts = Hosts::new(3)?;
+    let hosts = Hosts::on(Segment::new()?, 3, Families::Dual)?;
     let mut stage = Stage { hosts: &hosts, group: None, summary: Summary::default(), is_quiet: json };
     stage.introduce();
     stage.play()?;
@@ -115,9 +118,10 @@ impl<'a> Stage<'a> {
     fn introduce(&self) {
         self.say("A group of three nodes and a client on one segment, each a network namespace:");
         for node in self.hosts.nodes.iter().chain([&self.hosts.client]) {
-            self.say(&format!("  {:<7} {}  {}", node.name, node.address, mac_text(node.mac)));
+            let (ipv4, ipv6) = (node.address, node.ipv6);
+            self.say(&format!("  {:<7} {ipv4}  {ipv6}  {}", node.name, mac_text(node.mac)));
         }
-        self.say("Three VIPs, each to be announced by one of the nodes.");
+        self.say(&format!("VIPs, each to be announced by one of the nodes: {}", text(&UNITS)));
     }
 
     fn say(&self, text: &str) {
@@ -141,13 +145,22 @@ impl<'a> Stage<'a> {
         node.map_or_else(|| mac.to_owned(), |node| node.name.clone())
     }
 
-    /// The nodes that the client hears, by one broadcast request.
-    fn answerers(&self, vip: Ipv4Addr) -> anyhow::Result<Vec<String>> {
-        let arping = testbed::witness::arping(&self.hosts.client, &vip.to_string(), 1)?;
-        let mut names: Vec<String> = arping.answers.iter().map(|mac| self.node_of(mac)).collect();
-        names.sort();
-        Ok(names)
+    /// The nodes that the client hears when it asks everyone.
+    fn answerers(&self, vip: IpAddr) -> anyhow::Result<Vec<String>> {
+        let stations = testbed::witness::stations(&self.hosts.client, vip)?;
+        Ok(stations.iter().map(|mac| self.node_of(mac)).collect())
     }
+}
+
+/// Units for people.
+fn text(units: &[Unit]) -> String {
+    let unit = |unit: &Unit| unit.addresses().map(|vip| vip.to_string()).collect::<Vec<_>>().join(" with ");
+    units.iter().map(unit).collect::<Vec<_>>().join(", ")
+}
+
+/// Silences for people.
+fn silences(silence_ms: &[u128]) -> String {
+    silence_ms.iter().map(|silence| format!("{silence} ms")).collect::<Vec<_>>().join(" / ")
 }
 
 fn options() -> AgentOptions {
@@ -167,13 +180,13 @@ fn print_summary(Summary { scenes, faults }: &Summary) {
     }
     let width = faults.iter().map(|fault| fault.what.chars().count()).max().unwrap_or(0);
     println!(
-        "\n        {:<width$}  {:>10}  {:<6}  {:<6}  DOUBLE ANSWERS",
-        "FAULT", "SILENCE", "BEFORE", "AFTER"
+        "\n        {:<width$}  {:>17}  {:<6}  {:<6}  DOUBLE ANSWERS",
+        "FAULT", "SILENCE IPv4/IPv6", "BEFORE", "AFTER"
     );
     for FaultSeen { what, silence_ms, before, after, double_answers, ok, timeline: _ } in faults {
-        let silence = format!("{silence_ms} ms");
+        let silence = silences(silence_ms);
         println!(
-            "  {}  {what:<width$}  {silence:>10}  {before:<6}  {after:<6}  {double_answers}",
+            "  {}  {what:<width$}  {silence:>17}  {before:<6}  {after:<6}  {double_answers}",
             verdict(*ok)
         );
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
-use super::{FaultSeen, LEASE_TTL, Stage, VIPS, timeline};
+use super::{FaultSeen, LEASE_TTL, PAIR, Stage, silences, timeline};
 use crate::testbed::{Fault, Report, Trial, mac_text};
 
 /// How much of the time before a fault is shown.
@@ -37,44 +37,70 @@ const ACTS: [Act; 7] = [
 
 impl Stage<'_> {
     pub(super) fn play_faults(&mut self) -> anyhow::Result<()> {
-        // A node without the VIP among its addresses: its kernel's own ARP does not stand in for a missing entry.
+        // A node without the VIPs among its addresses: its kernel does not stand in for a missing entry.
         for node in &self.hosts.nodes {
-            node.remove_from_loopback([VIPS[0]])?;
+            node.remove_from_loopback(PAIR.addresses())?;
         }
-        let first = self.group()?.wait_holder(VIPS[0])?;
+        let first = self.group()?.wait_holder(PAIR)?;
         for act in &ACTS {
-            let trial = Trial { unit: VIPS[0].into(), first, before: BEFORE, after: act.watch };
+            let trial = Trial { unit: PAIR, first, before: BEFORE, after: act.watch };
             let reports = trial.run(self.group()?, act.fault)?;
-            let seen = self.seen(act, &reports[0])?;
+            let seen = self.seen(act, &reports)?;
             self.say(&format!(
-                "\n{}\n  {} ms without an answer, {} before, {} after, {} double answers",
-                seen.what, seen.silence_ms, seen.before, seen.after, seen.double_answers
+                "\n{}\n  {} without an answer, {} before, {} after, {} double answers",
+                seen.what,
+                silences(&seen.silence_ms),
+                seen.before,
+                seen.after,
+                seen.double_answers
             ));
             self.summary.faults.push(seen);
         }
         Ok(())
     }
 
-    fn seen(&self, act: &Act, report: &Report) -> anyhow::Result<FaultSeen> {
-        let name = |answer: Option<&(Duration, [u8; 6])>| -> anyhow::Result<String> {
-            let mac = answer.context("no answer at all")?.1;
-            Ok(self.node_of(&mac_text(mac)))
-        };
-        let (before, after) = (name(report.timeline.first())?, name(report.timeline.last())?);
-        let silence_ms = report.longest_silence.as_millis();
-        let ok =
-            silence_ms <= act.silence_ms && before != after && report.doubly_answered <= act.double_answers;
-        let answers = report.timeline.iter().map(|&(when, mac)| (when, self.node_of(&mac_text(mac))));
-        let timeline =
-            timeline::Lane { answers: answers.collect(), fault_at: BEFORE, len: BEFORE + act.watch };
+    fn seen(&self, act: &Act, reports: &[Report]) -> anyhow::Result<FaultSeen> {
+        let before = self.same_for_all(reports, |report| report.timeline.first())?;
+        let after = self.same_for_all(reports, |report| report.timeline.last())?;
+        let silence_ms: Vec<u128> = reports.iter().map(|report| report.longest_silence.as_millis()).collect();
+        let double_answers = reports.iter().map(|report| report.doubly_answered).max().unwrap_or(0);
+        let ok = silence_ms.iter().all(|silence| *silence <= act.silence_ms)
+            && before != after
+            && double_answers <= act.double_answers;
         Ok(FaultSeen {
             what: act.what.to_owned(),
             silence_ms,
             before,
             after,
-            double_answers: report.doubly_answered,
+            double_answers,
             ok,
-            timeline,
+            timeline: self.lane(act, reports),
         })
+    }
+
+    /// The name of the node that gave one answer of each report.
+    fn same_for_all(
+        &self,
+        reports: &[Report],
+        answer: impl Fn(&Report) -> Option<&(Duration, [u8; 6])>,
+    ) -> anyhow::Result<String> {
+        let mut names = Vec::new();
+        for report in reports {
+            let (_, mac) = answer(report).context("no answer at all")?;
+            names.push(self.node_of(&mac_text(*mac)));
+        }
+        names.dedup();
+        let [name] = names.as_slice() else {
+            bail!("VIPs that go together are with {}", names.join(" and "))
+        };
+        Ok(name.clone())
+    }
+
+    /// The answers for all VIPs, in order of time.
+    fn lane(&self, act: &Act, reports: &[Report]) -> timeline::Lane {
+        let all = reports.iter().flat_map(|report| &report.timeline);
+        let mut answers: Vec<_> = all.map(|&(when, mac)| (when, self.node_of(&mac_text(mac)))).collect();
+        answers.sort();
+        timeline::Lane { answers, fault_at: BEFORE, len: BEFORE + act.watch }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, TcpListener, TcpStream},
     thread,
     time::Duration,
 };
@@ -10,11 +10,19 @@ use std::{
 use anyhow::Context as _;
 use nix::sys::signal::Signal;
 
-use super::{FAILBACK, Stage, VIPS, ms, options};
-use crate::testbed::{Prober, mac_text, witness};
+use super::{FAILBACK, PAIR, Stage, UNITS, ms, options};
+use crate::testbed::{Prober, Unit, mac_text, witness};
 
 /// Between two requests of a prober.
 const INTERVAL: Duration = Duration::from_millis(2);
+/// The VIPs that the scenes are about: one that goes together with one of IPv6, and one alone.
+const VIP: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 10);
+const LONE: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 11);
+
+/// Every VIP.
+fn vips() -> impl Iterator<Item = IpAddr> {
+    UNITS.into_iter().flat_map(Unit::addresses)
+}
 
 impl Stage<'_> {
     pub(super) fn play(&mut self) -> anyhow::Result<()> {
@@ -29,45 +37,55 @@ impl Stage<'_> {
     /// As kube-proxy in IPVS mode has it: the VIPs are local addresses of every node.
     fn without_agents(&mut self) -> anyhow::Result<()> {
         for node in &self.hosts.nodes {
-            node.add_to_loopback(VIPS)?;
+            node.add_to_loopback(vips())?;
         }
-        let seen = self.answerers(VIPS[0])?;
-        let ok = seen == ["n1", "n2", "n3"];
-        self.show("No agent, every VIP on every node's lo", "all three nodes answer", seen.join(", "), ok);
+        for vip in PAIR.addresses() {
+            let seen = self.answerers(vip)?;
+            let ok = seen == ["n1", "n2", "n3"];
+            let what = format!("No agent, {vip} on every node's lo");
+            self.show(&what, "all three nodes answer", seen.join(", "), ok);
+        }
         Ok(())
     }
 
     fn one_node_answers_for_each_vip(&mut self) -> anyhow::Result<()> {
-        self.group = Some(self.hosts.start(&VIPS, FAILBACK, &options())?);
-        for vip in VIPS {
+        self.group = Some(self.hosts.start(&UNITS, FAILBACK, &options())?);
+        for vip in vips() {
             let holder = self.holder(vip)?;
-            let arping = witness::arping(&self.hosts.client, &vip.to_string(), 3)?;
-            let names: Vec<String> = arping.answers.iter().map(|mac| self.node_of(mac)).collect();
-            let seen = format!("{} answers, from {}", names.len(), unique(&names));
-            // The last request goes out just before arping ends.
-            let sent = arping.sent as usize;
-            let ok = (sent - 1..=sent).contains(&names.len()) && names.iter().all(|name| *name == holder);
-            self.show(
-                &format!("arping {vip}, {sent} requests"),
-                format!("one answer each, from {holder}"),
-                seen,
-                ok,
-            );
+            if vip.is_ipv4() {
+                self.arping(vip, &holder)?;
+            } else {
+                let seen = self.answerers(vip)?.join(", ");
+                let ok = seen == holder;
+                self.show(&format!("ndisc6 {vip}"), format!("{holder} answers alone"), seen, ok);
+            }
         }
         Ok(())
     }
 
+    fn arping(&mut self, vip: IpAddr, holder: &str) -> anyhow::Result<()> {
+        let arping = witness::arping(&self.hosts.client, &vip.to_string(), 3)?;
+        let names: Vec<String> = arping.answers.iter().map(|mac| self.node_of(mac)).collect();
+        let seen = format!("{} answers, from {}", names.len(), unique(&names));
+        // The last request goes out just before arping ends.
+        let sent = arping.sent as usize;
+        let ok = (sent - 1..=sent).contains(&names.len()) && names.iter().all(|name| name == holder);
+        let what = format!("arping {vip}, {sent} requests");
+        self.show(&what, format!("one answer each, from {holder}"), seen, ok);
+        Ok(())
+    }
+
     /// The name of the node that holds a VIP.
-    fn holder(&mut self, vip: Ipv4Addr) -> anyhow::Result<String> {
+    fn holder(&mut self, vip: IpAddr) -> anyhow::Result<String> {
         let holder = self.group()?.wait_holder(vip)?;
         Ok(self.hosts.nodes[holder].name.clone())
     }
 
     fn kernel_counts(&mut self) -> anyhow::Result<()> {
         let group = self.group()?;
-        let holder = group.wait_holder(VIPS[0])?;
+        let holder = group.wait_holder(VIP)?;
         let count = |node: usize, what: &str| -> anyhow::Result<u64> {
-            let vip = group.agents[node].vip(VIPS[0])?;
+            let vip = group.agents[node].vip(VIP)?;
             vip[what].as_u64().with_context(|| format!("no counter {what}"))
         };
         let others: Vec<usize> = (0..3).filter(|&node| node != holder).collect();
@@ -83,8 +101,8 @@ impl Stage<'_> {
 
     /// The request by which another node finds the client would tell everyone that it has the VIP.
     fn a_packet_from_a_vip(&mut self) -> anyhow::Result<()> {
-        let (vip, client) = (VIPS[0].to_string(), self.hosts.client.address.to_string());
-        let holder = self.group()?.wait_holder(VIPS[0])?;
+        let (vip, client) = (VIP.to_string(), self.hosts.client.address.to_string());
+        let holder = self.group()?.wait_holder(VIP)?;
         let other = (holder + 1) % 3;
         witness::ping(&self.hosts.client, &vip)?;
         let node = &self.hosts.nodes[other];
@@ -109,7 +127,7 @@ impl Stage<'_> {
 
     fn tcp_through_a_vip(&mut self) -> anyhow::Result<()> {
         self.hosts.client.netns.ip("neighbour flush dev eth0")?;
-        let vip = VIPS[1];
+        let vip = LONE;
         let holder = self.group()?.wait_holder(vip)?;
         let served = format!("served by {}", self.hosts.nodes[holder].name);
         let listener = self.hosts.nodes[holder].netns.run(|| TcpListener::bind((vip, 8080)))??;
@@ -128,8 +146,8 @@ impl Stage<'_> {
     }
 
     fn restart_within_the_lease(&mut self) -> anyhow::Result<()> {
-        let holder = self.group()?.wait_holder(VIPS[1])?;
-        let prober = Prober::start(&self.hosts.client, VIPS[1], INTERVAL)?;
+        let holder = self.group()?.wait_holder(LONE)?;
+        let prober = Prober::start(&self.hosts.client, LONE, INTERVAL)?;
         thread::sleep(Duration::from_millis(500));
         let agent = &mut self.group()?.agents[holder];
         agent.end(Signal::SIGKILL)?;

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
 use anyhow::Context as _;
 
-use super::FaultSeen;
+use super::{FaultSeen, silences};
 
 /// The answers that a client heard during one fault.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +69,7 @@ fn lane(svg: &mut String, fault: &FaultSeen, nodes: &[String], top: f64) -> anyh
     let Lane { answers, fault_at, len } = &fault.timeline;
     let x = |at: Duration| LEFT + WIDTH * (at.as_secs_f64() / len.as_secs_f64()).min(1.0);
     writeln!(svg, "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{}</text>", top + 14.0, fault.what)?;
-    let summary = format!("{} ms silent, {} double", fault.silence_ms, fault.double_answers);
+    let summary = format!("{} silent, {} double", silences(&fault.silence_ms), fault.double_answers);
     writeln!(svg, "<text x=\"10\" y=\"{}\" fill=\"#555\">{summary}</text>", top + 30.0)?;
     let bottom = top + ROW * 3.0 + 6.0;
     writeln!(

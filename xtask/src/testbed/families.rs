@@ -34,10 +34,11 @@ impl Families {
         }
     }
 
-    /// The VIPs 10.77.1.`number` and fd77::1:`number`, the latter in hexadecimal.
+    /// The VIPs 10.77.1.`number` and fd77::1:`number`, which looks the same up to 99.
     #[must_use]
     pub const fn vip(self, number: u8) -> Unit {
-        let ipv6 = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 1, number as u16);
+        let digits = (number / 10 * 16 + number % 10) as u16;
+        let ipv6 = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 1, digits);
         self.of(Ipv4Addr::new(10, 77, 1, number), ipv6)
     }
 }
@@ -81,6 +82,6 @@ mod tests {
     #[test]
     fn a_unit_is_written_as_the_configuration_has_it() {
         let texts = [Families::V4, Families::V6, Families::Dual].map(|families| families.vip(16).to_string());
-        assert_eq!(texts, ["10.77.1.16", "fd77::1:10", "[10.77.1.16, fd77::1:10]"]);
+        assert_eq!(texts, ["10.77.1.16", "fd77::1:16", "[10.77.1.16, fd77::1:16]"]);
     }
 }

@@ -54,17 +54,24 @@ fn parse_arping(output: &str) -> Arping {
 }
 
 /// The stations that answer within a second when a host asks everyone for an address once, by `arping` or `ndisc6`, as
-/// link-layer addresses in lower case. (arping may ask twice.)
+/// link-layer addresses in lower case, each once.
 ///
 /// # Errors
 /// When the program is not there.
 pub fn stations(from: &Host, address: IpAddr) -> anyhow::Result<Vec<String>> {
     let text = address.to_string();
-    if address.is_ipv4() {
-        return Ok(arping(from, &text, 1)?.answers);
-    }
+    let mut stations = match address {
+        IpAddr::V4(_) => arping(from, &text, 1)?.answers,
+        IpAddr::V6(_) => ndisc6(from, &text)?,
+    };
+    stations.sort();
+    stations.dedup();
+    Ok(stations)
+}
+
+fn ndisc6(from: &Host, address: &str) -> anyhow::Result<Vec<String>> {
     let mut command = from.netns.command("ndisc6");
-    command.args(["-n", "-m", "-r", "1", "-w", "1000", &text, "eth0"]);
+    command.args(["-n", "-m", "-r", "1", "-w", "1000", address, "eth0"]);
     let output = command.output().context("run ndisc6")?;
     Ok(parse_ndisc6(&String::from_utf8_lossy(&output.stdout)))
 }

@@ -58,7 +58,9 @@ fn tshark_finds_nothing_wrong_with_an_advertisement() -> anyhow::Result<()> {
     assert!(!witness::stations(&bed.client, VIP.into())?.is_empty());
     let file = capture.finish()?;
     let (node, client) = (mac_text(bed.node.mac), mac_text(bed.client.mac));
-    let (vip, asker) = (VIP.to_string(), bed.client.ipv6.to_string());
+    // ndisc6 asks from the link-local address, which Linux makes of the link-layer one (RFC 4291, appendix A).
+    let [.., last] = bed.client.mac;
+    let (vip, asker) = (VIP.to_string(), format!("fe80::ff:fe4d:{last:x}"));
     let fields = [
         ("eth.src", node.as_str()),
         ("eth.dst", &client),
