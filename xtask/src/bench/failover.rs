@@ -10,7 +10,7 @@ use super::figures::{Figures, Limit, percentile};
 use crate::{
     build,
     debian::{Needed, ensure_installed, needed},
-    testbed::{self, AgentOptions, Fault, Group, Hosts, Keepalived, Prober, Report, Trial},
+    testbed::{self, AgentOptions, Families, Fault, Group, Hosts, Keepalived, Prober, Report, Trial, Unit},
 };
 
 const TOOLS: [Needed; 4] = [
@@ -21,6 +21,8 @@ const TOOLS: [Needed; 4] = [
 ];
 
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 10);
+/// How far the medians of the two families may be apart, in percent of the one of IPv4.
+const APART: f64 = 10.0;
 /// Time between two S-BFD probes, in ms: the default, and the fastest that is promised.
 const SBFD_DEFAULT: u64 = 50;
 const SBFD_FAST: u64 = 10;
@@ -32,12 +34,12 @@ pub(super) fn run(rounds: u32, json: bool) -> anyhow::Result<()> {
     testbed::require_root("bench failover")?;
     ensure_installed(&TOOLS)?;
     build::agent()?;
-    let hosts = Hosts::new(3)?;
+    let mut hosts = Hosts::new(3)?;
     let few = rounds.div_ceil(10);
     let mut figures = Figures::new(json);
-    figures.say(&format!("The holder's port is cut, {rounds} times for each detection time"));
-    port_cuts(&hosts, rounds, SBFD_DEFAULT, (175.0, 210.0), &mut figures)?;
-    port_cuts(&hosts, rounds, SBFD_FAST, (60.0, 60.0), &mut figures)?;
+    figures.say(&format!("The holder's port is cut, {rounds} times for each family and detection time"));
+    both_families(&mut hosts, rounds, SBFD_DEFAULT, (175.0, 210.0), &mut figures)?;
+    both_families(&mut hosts, rounds, SBFD_FAST, (60.0, 60.0), &mut figures)?;
     figures.say(&format!("The same for keepalived, {few} times each"));
     rival(&hosts, few, 1_000, "keepalived, by default", &mut figures)?;
     rival(&hosts, few, 100, "keepalived, adverts each 100 ms", &mut figures)?;
@@ -63,6 +65,7 @@ fn ms(duration: Duration) -> f64 {
 /// at times spread over the interval between two probes.
 fn trials(
     group: &mut Group<'_>,
+    unit: Unit,
     first: usize,
     fault: Fault,
     rounds: u32,
@@ -71,7 +74,7 @@ fn trials(
     let (mut silences, mut doubly_answered) = (Vec::new(), 0);
     for round in 0..rounds {
         let before = Duration::from_millis(200 + u64::from(round) * 7 % SBFD_DEFAULT);
-        for report in (Trial { unit: VIP.into(), first, before, after }).run(group, fault)? {
+        for report in (Trial { unit, first, before, after }).run(group, fault)? {
             silences.push(ms(report.longest_silence));
             doubly_answered += report.doubly_answered;
         }
@@ -79,21 +82,45 @@ fn trials(
     Ok((silences, doubly_answered))
 }
 
+/// Port cuts for VIPs of IPv4 between nodes that know each other by IPv4, and then the same for IPv6.
+fn both_families(
+    hosts: &mut Hosts,
+    rounds: u32,
+    interval: u64,
+    limits: (f64, f64),
+    figures: &mut Figures,
+) -> anyhow::Result<()> {
+    let mut median = |families, name| {
+        hosts.families = families;
+        port_cuts(hosts, rounds, interval, &format!("{name} port cut, {interval} ms x 3"), limits, figures)
+    };
+    let (ipv4, ipv6) = (median(Families::V4, "IPv4")?, median(Families::V6, "IPv6")?);
+    hosts.families = Families::V4;
+    let apart = (ipv6 / ipv4 - 1.0).abs() * 100.0;
+    let name = format!("{interval} ms x 3: how far the medians of the families are apart");
+    figures.add(name, apart, "%", Limit::AtMost(APART));
+    Ok(())
+}
+
+/// Gives the median.
 fn port_cuts(
     hosts: &Hosts,
     rounds: u32,
     interval: u64,
-    (median, p99): (f64, f64),
+    name: &str,
+    (most, p99): (f64, f64),
     figures: &mut Figures,
-) -> anyhow::Result<()> {
-    let mut group = hosts.start(&[VIP], "immediate", &options(interval))?;
-    let first = group.wait_holder(VIP)?;
-    let (silences, doubly) = trials(&mut group, first, Fault::PortCut, rounds, Duration::from_millis(600))?;
-    let name = format!("port cut, {interval} ms x 3");
-    figures.add(format!("{name}: median"), percentile(&silences, 50), "ms", Limit::AtMost(median));
+) -> anyhow::Result<f64> {
+    let unit = hosts.families.vip(10);
+    let mut group = hosts.start(&[unit], "immediate", &options(interval))?;
+    let first = group.wait_holder(unit)?;
+    let (silences, doubly) =
+        trials(&mut group, unit, first, Fault::PortCut, rounds, Duration::from_millis(600))?;
+    let median = percentile(&silences, 50);
+    figures.add(format!("{name}: median"), median, "ms", Limit::AtMost(most));
     figures.add(format!("{name}: 99th percentile"), percentile(&silences, 99), "ms", Limit::AtMost(p99));
     figures.add(format!("{name}: double answers"), as_f64(doubly), "", Limit::AtMost(0.0));
-    Ok(())
+    Ok(median)
 }
 
 /// Counts are small.
@@ -107,7 +134,7 @@ fn other_faults(hosts: &Hosts, rounds: u32, figures: &mut Figures) -> anyhow::Re
     let second = Duration::from_secs(1);
     let lease = Duration::from_secs(LEASE_TTL) + second;
     let mut measure = |what: &str, fault, after, most: f64| -> anyhow::Result<u64> {
-        let (silences, doubly) = trials(&mut group, first, fault, rounds, after)?;
+        let (silences, doubly) = trials(&mut group, VIP.into(), first, fault, rounds, after)?;
         let worst = percentile(&silences, 100);
         figures.add(format!("{what}: longest"), worst, "ms", Limit::AtMost(most));
         Ok(doubly)
