@@ -149,7 +149,7 @@ impl Config {
             None => default == Some(interface.name.as_str()),
         };
         for interface in all.iter().filter(is_used) {
-            for (address, _) in &interface.addresses {
+            for (address, _) in interface.addresses.iter().chain(&interface.unsettled) {
                 let Some(range) = self.vips.find(*address).or_else(|| self.suppress.find(*address)) else {
                     continue;
                 };

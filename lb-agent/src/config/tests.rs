@@ -337,6 +337,9 @@ fn a_vip_must_not_be_the_nodes_own_address_where_it_announces() {
     assert!(told(interface("eth0", "10.0.0.2")).is_err());
     assert_eq!(told(interface("eth0", "10.0.0.3")), Ok(()));
     assert_eq!(told(interface("kube-ipvs0", "10.0.0.1")), Ok(()));
+    let mut under_test = interface("eth0", "10.0.0.3");
+    under_test.unsettled = vec![("10.0.0.1".parse().unwrap(), 24)];
+    assert_eq!(told(under_test), Err(expected.to_owned()));
 }
 
 #[test]
