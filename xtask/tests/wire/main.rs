@@ -3,6 +3,7 @@
 //! Run by `cargo xtask test`, which builds the agent and names it in `LB_AGENT`. Needs root.
 
 mod config;
+mod frr;
 mod group;
 mod holding;
 mod hooks;
