@@ -69,6 +69,27 @@ pub fn stations(from: &Host, address: IpAddr) -> anyhow::Result<Vec<String>> {
     Ok(stations)
 }
 
+/// As [`stations`], for several addresses at the same time.
+///
+/// # Errors
+/// When a program is not there.
+pub fn stations_of_all(
+    from: &Host,
+    addresses: impl IntoIterator<Item = IpAddr>,
+) -> anyhow::Result<Vec<(IpAddr, Vec<String>)>> {
+    thread::scope(|scope| {
+        let ask = |address| (address, scope.spawn(move || stations(from, address)));
+        let asked: Vec<_> = addresses.into_iter().map(ask).collect();
+        let answer =
+            |(address, asked): (IpAddr, thread::ScopedJoinHandle<'_, anyhow::Result<Vec<String>>>)| {
+                let stations =
+                    asked.join().map_err(|_| anyhow::anyhow!("asking for {address} panicked"))??;
+                Ok((address, stations))
+            };
+        asked.into_iter().map(answer).collect()
+    })
+}
+
 fn ndisc6(from: &Host, address: &str) -> anyhow::Result<Vec<String>> {
     let mut command = from.netns.command("ndisc6");
     command.args(["-n", "-m", "-r", "1", "-w", "1000", address, "eth0"]);

@@ -21,9 +21,11 @@ mod witnesses;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    thread,
     time::Duration,
 };
 
+use anyhow::Context as _;
 use xtask::testbed::{
     Agent, AgentOptions, Families, Host, Probers, Report, Segment, Unit, Wiring, agent_binary, mac_text,
     require_root, witness,
@@ -34,18 +36,29 @@ const VIP_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 10);
 /// Between two requests of a prober: 500 a second.
 const INTERVAL: Duration = Duration::from_millis(2);
 
-/// Makes of each function a test for IPv4, one for IPv6, and one for VIPs of both that go together.
+/// Makes a test of each function that is to hold for each family.
 macro_rules! for_each_family {
     ($($test:ident)*) => {
-        mod ipv4 { $crate::for_each_family!(V4: $($test)*); }
-        mod ipv6 { $crate::for_each_family!(V6: $($test)*); }
-        mod dual { $crate::for_each_family!(Dual: $($test)*); }
-    };
-    ($families:ident: $($test:ident)*) => {
-        $(#[test] fn $test() -> anyhow::Result<()> { super::$test(xtask::testbed::Families::$families) })*
+        mod for_each_family {
+            $(#[test] fn $test() -> anyhow::Result<()> { $crate::in_each_family(super::$test) })*
+        }
     };
 }
 pub(crate) use for_each_family;
+
+/// Runs a test for IPv4, for IPv6, and for VIPs of both that go together, on three segments at the same time: most of
+/// it is waiting.
+fn in_each_family(test: fn(Families) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    thread::scope(|scope| {
+        let all = [Families::V4, Families::V6, Families::Dual];
+        let runs = all.map(|families| (families, scope.spawn(move || test(families))));
+        for (families, run) in runs {
+            let result = run.join().map_err(|_| anyhow::anyhow!("it panicked, see above"));
+            result.and_then(|result| result).with_context(|| format!("for the families {families:?}"))?;
+        }
+        Ok(())
+    })
+}
 
 /// A VIP of IPv4, one of IPv6, and one of each that go together.
 const UNITS_OF_ALL_KINDS: [Unit; 3] = [Families::V4.vip(10), Families::V6.vip(10), Families::Dual.vip(11)];
@@ -124,10 +137,9 @@ impl Bed {
 
     /// Fails unless one station alone answers.
     fn assert_answered_by(&self, station: &str) -> anyhow::Result<()> {
-        for vip in self.vips() {
-            let answers = self.answers(vip)?;
+        for (vip, answers) in witness::stations_of_all(&self.client, self.vips())? {
             anyhow::ensure!(
-                !answers.is_empty() && answers.iter().all(|mac| mac == station),
+                answers == [station],
                 "{vip} should be answered by {station} alone, but was by {answers:?}"
             );
         }
@@ -136,8 +148,7 @@ impl Bed {
 
     /// Fails if anyone answers.
     fn assert_silent(&self) -> anyhow::Result<()> {
-        for vip in self.vips() {
-            let answers = self.answers(vip)?;
+        for (vip, answers) in witness::stations_of_all(&self.client, self.vips())? {
             anyhow::ensure!(answers.is_empty(), "{vip} should be silent, but was answered by {answers:?}");
         }
         Ok(())
