@@ -87,6 +87,9 @@ impl Peers {
     }
 
     /// Whether this node would be the one to take the unit from whoever holds it, or should.
+    ///
+    /// Nobody that lives may come between the holder and this node. One may come before them: it should hold the unit
+    /// and is about to claim it, or believes by mistake that it does, and then asks for nothing.
     pub(super) fn is_next_in_line(&self, ifindex: u32, hold: &Hold, me: NodeId, rules: Rules) -> bool {
         let is_gone = |node: NodeId| {
             let cannot = match self.get(ifindex, node) {
@@ -97,13 +100,14 @@ impl Peers {
             };
             hold.silent.contains(&node) || cannot && hold.answering != Some(node)
         };
-        let others =
-            hold.predecessors(me).iter().filter(|&&node| !is_gone(node) && hold.holder() != Some(node));
+        let lives = |&&node: &&NodeId| !is_gone(node) && hold.holder() != Some(node);
         // One that is no candidate any more and not probed has gone, or is about to.
         let stays = |holder| hold.is_candidate(holder) || self.get(ifindex, holder).is_some();
-        let holder = hold.holder().filter(|&holder| stays(holder));
-        let has_holder = holder.is_some_and(|holder| self.is_live_holder(ifindex, hold, holder));
-        let may_be = if has_holder { 0 } else { 1 };
-        others.take(2).count() <= may_be
+        let holder =
+            hold.holder().filter(|&holder| stays(holder) && self.is_live_holder(ifindex, hold, holder));
+        let predecessors = hold.predecessors(me);
+        let rank = holder.and_then(|holder| predecessors.iter().position(|&node| node == holder));
+        let (before, between) = predecessors.split_at(rank.unwrap_or(predecessors.len()));
+        !between.iter().any(|node| lives(&node)) && before.iter().filter(lives).take(2).count() <= 1
     }
 }

@@ -425,6 +425,37 @@ fn who_is_not_next_in_line_does_not_ask() {
 }
 
 #[test]
+fn a_live_candidate_before_the_holder_keeps_nobody_behind_it_from_asking() {
+    let mut play = Play::new(candidate(&[BETTER, WORSE, ME]));
+    play.judge(BETTER, UP);
+    play.hear(WORSE, Saying::Answer);
+    play.answered_until(WORSE, 10 * S);
+    assert_eq!(play.role(), Role::Suppress);
+    play.for_ns(3 * S);
+    assert_eq!(
+        play.role(),
+        Role::Announce,
+        "the first candidate believes that it holds the unit, and asks for nothing"
+    );
+}
+
+#[test]
+fn a_holder_that_is_no_candidate_is_asked_by_the_second_candidate_too() {
+    let mut play = Play::new(candidate(&[BETTER, ME]));
+    play.judge(BETTER, UP);
+    play.judge(WORSE, UP);
+    play.hear(WORSE, Saying::Answer);
+    play.answered_until(WORSE, 10 * S);
+    assert_eq!(play.role(), Role::Suppress);
+    play.for_ns(3 * S);
+    assert_eq!(
+        play.role(),
+        Role::Announce,
+        "the first candidate believes that it holds the unit, and asks for nothing"
+    );
+}
+
+#[test]
 fn a_predecessor_that_answers_asks_counts_although_its_probes_fail() {
     let mut play = Play::in_place();
     play.hear(BETTER, Saying::Announcement);
