@@ -424,7 +424,10 @@ impl Holding {
         let hold = self.holds.get_mut(&at).expect("the caller has seen it");
         match &mut hold.state {
             State::Holding(tenure) => {
-                let challenger = tenure.challenge.map(|challenge| challenge.by);
+                // A better rank's claim is explained now; any other is no newer for that.
+                let predecessors = hold.wanted.predecessors(self.me);
+                let challenger =
+                    tenure.challenge.map(|challenge| challenge.by).filter(|by| predecessors.contains(by));
                 // With another address the neighbours' caches are wrong.
                 if old.mac != hold.wanted.mac || old.addresses != hold.wanted.addresses {
                     self.arm(at, Slot::Announce, now, announcements::FIRST_STEP);

@@ -42,6 +42,12 @@ impl Wanted {
     pub(super) fn asks(&self) -> bool {
         matches!(self.part, Part::Candidate { asks: true })
     }
+
+    /// The candidates that rank better than `me`.
+    pub(super) fn predecessors(&self, me: NodeId) -> &[NodeId] {
+        let rank = self.order.iter().position(|&node| node == me).unwrap_or(self.order.len());
+        &self.order[..rank]
+    }
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -225,9 +231,7 @@ impl Hold {
 
     /// The candidates that rank better than `me`.
     pub(super) fn predecessors(&self, me: NodeId) -> &[NodeId] {
-        let order = &self.wanted.order;
-        let rank = order.iter().position(|&node| node == me).unwrap_or(order.len());
-        &order[..rank]
+        self.wanted.predecessors(me)
     }
 
     pub(super) fn is_candidate(&self, node: NodeId) -> bool {

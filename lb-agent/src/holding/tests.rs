@@ -307,6 +307,18 @@ fn a_holder_that_hears_the_same_claim_again_later_takes_its_own_view_for_the_old
 }
 
 #[test]
+fn a_claim_of_long_ago_is_not_heard_anew_when_the_view_changes() {
+    let mut play = Play::in_place();
+    play.judge(WORSE, UP);
+    play.hear(WORSE, Saying::Announcement);
+    play.for_ns(11 * S);
+    play.follow(candidate(&[ME, WORSE]));
+    assert_eq!(play.for_ns(0), []);
+    play.follow(wanted(&[1], &[WORSE], Part::Leaver));
+    assert_eq!(play.role(), Role::Announce, "nobody has claimed it lately");
+}
+
+#[test]
 fn a_holder_yields_to_a_better_rank_that_claims_and_answers() {
     let mut play = Play::in_place();
     play.judge(BETTER, UP);
