@@ -41,6 +41,12 @@ pub const WATCH_INTERVAL_NS: u64 = 2_000_000_000;
 pub const AUDIT_INTERVAL_NS: u64 = 2_000_000_000;
 /// The same once an ask went without an answer.
 pub const AUDIT_RETRY_NS: u64 = 250_000_000;
+/// Asks without an answer before a VIP is taken by one that is not the first to: they go on for longer than the first
+/// takes, whenever it begins.
+const ASKS_OF_SECOND: u8 = 12;
+const _: () = assert!(
+    (ASKS_OF_SECOND as u64) * AUDIT_RETRY_NS >= AUDIT_INTERVAL_NS + (ASKS as u64 + 1) * AUDIT_RETRY_NS
+);
 /// A stranger's claim is answered by an announcement no more often than this (RFC 5227, 2.4: DEFEND_INTERVAL).
 pub const DEFEND_INTERVAL_NS: u64 = 10_000_000_000;
 /// A peer's claim is answered no more often than this: two that hold a VIP have to find out soon.
@@ -563,22 +569,27 @@ impl Holding {
 
     /// The next in line asks now and then.
     fn ensure_audit(&mut self, at: Place, now: BoottimeNs) {
-        let hold = &self.holds[&at];
-        if !matches!(hold.state, State::Standby(_)) {
-            return;
-        }
-        match (self.is_auditor(at), hold.due[Slot::Ask as usize]) {
+        let is_auditor = self.is_auditor(at);
+        let Some(Hold { state: State::Standby(standby), due, .. }) = self.holds.get_mut(&at) else { return };
+        match (is_auditor, due[Slot::Ask as usize]) {
             (true, None) => self.arm(at, Slot::Ask, now + AUDIT_INTERVAL_NS, 0),
-            (false, Some(_)) => self.cancel(at, Slot::Ask),
+            (false, Some(_)) => {
+                standby.unanswered = 0; // of the next audit
+                self.cancel(at, Slot::Ask);
+            }
             _ => {}
         }
     }
 
     fn is_auditor(&self, at: Place) -> bool {
+        self.asks_in_vain(at).is_some()
+    }
+
+    /// After how many asks of its audit without an answer this node takes the unit, if it is to ask.
+    fn asks_in_vain(&self, at: Place) -> Option<u8> {
         let hold = &self.holds[&at];
-        self.rules.audits
-            && hold.wanted.asks()
-            && self.peers.is_next_in_line(at.ifindex, hold, self.me, self.rules)
+        let may = self.rules.audits && hold.wanted.asks();
+        self.peers.asks_in_vain(at.ifindex, hold, self.me, self.rules).filter(|_| may)
     }
 
     /// Asks a peer, or everyone, whether they hold the unit too.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{hold::Hold, rules::Rules};
+use super::{ASKS, ASKS_OF_SECOND, hold::Hold, rules::Rules};
 use crate::{election::NodeId, model::BoottimeNs, sbfd::Liveness};
 
 /// Whether a node's turn has come.
@@ -86,11 +86,13 @@ impl Peers {
             }
     }
 
-    /// Whether this node would be the one to take the unit from whoever holds it, or should.
+    /// After how many asks in vain this node takes the unit from whoever holds it, or should; `None` when others are
+    /// to ask.
     ///
     /// Nobody that lives may come between the holder and this node. One may come before them: it should hold the unit
-    /// and is about to claim it, or believes by mistake that it does, and then asks for nothing.
-    pub(super) fn is_next_in_line(&self, ifindex: u32, hold: &Hold, me: NodeId, rules: Rules) -> bool {
+    /// and is about to claim it, or believes by mistake that it does, and then asks for nothing. It is given the time
+    /// to ask first.
+    pub(super) fn asks_in_vain(&self, ifindex: u32, hold: &Hold, me: NodeId, rules: Rules) -> Option<u8> {
         let is_gone = |node: NodeId| {
             let cannot = match self.get(ifindex, node) {
                 Some(Liveness::Down | Liveness::AdminDown) => true,
@@ -108,6 +110,13 @@ impl Peers {
         let predecessors = hold.predecessors(me);
         let rank = holder.and_then(|holder| predecessors.iter().position(|&node| node == holder));
         let (before, between) = predecessors.split_at(rank.unwrap_or(predecessors.len()));
-        !between.iter().any(|node| lives(&node)) && before.iter().filter(lives).take(2).count() <= 1
+        if between.iter().any(|node| lives(&node)) {
+            return None;
+        }
+        match (before.iter().filter(lives).take(2).count(), holder) {
+            (0, _) | (1, None) => Some(ASKS),
+            (1, Some(_)) => Some(ASKS_OF_SECOND),
+            _ => None,
+        }
     }
 }

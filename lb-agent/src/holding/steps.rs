@@ -61,10 +61,8 @@ impl Holding {
 
     /// The next in line asks the holder, and once that went without an answer everyone.
     fn next_audit(&mut self, at: Place, mut standby: Standby, now: BoottimeNs) -> Option<Message> {
-        if !self.is_auditor(at) {
-            return None;
-        }
-        if standby.unanswered == ASKS {
+        let most = self.asks_in_vain(at)?;
+        if standby.unanswered >= most {
             if self.holds[&at].crowd.may_have_drowned_an_answer(now) {
                 self.hold_mut(at).state = State::Standby(Standby { unanswered: 0, ..standby });
                 self.arm(at, Slot::Ask, now + AUDIT_INTERVAL_NS, 0);

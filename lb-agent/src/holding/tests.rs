@@ -428,6 +428,19 @@ fn an_announcement_does_not_pass_the_audit() {
 }
 
 #[test]
+fn a_new_holder_is_asked_before_it_counts_as_silent() {
+    let mut play = Play::new(candidate(&[BETTER, WORSE, ME]));
+    play.judge(BETTER, UP);
+    play.hear(BETTER, Saying::Answer);
+    play.until(2 * S + 740 * MS);
+    play.hear(WORSE, Saying::Announcement);
+    assert_eq!(play.for_ns(0), [(2_740, Message::Ask(Some(WORSE)))]);
+    play.hear(WORSE, Saying::Answer);
+    play.for_ns(S);
+    assert_eq!((play.role(), play.holding.holder(place(1))), (Role::Suppress, Some(WORSE)));
+}
+
+#[test]
 fn who_is_not_next_in_line_does_not_ask() {
     let mut play = Play::new(candidate(&[BETTER, WORSE, ME]));
     play.judge(BETTER, UP);
@@ -443,7 +456,9 @@ fn a_live_candidate_before_the_holder_keeps_nobody_behind_it_from_asking() {
     play.hear(WORSE, Saying::Answer);
     play.answered_until(WORSE, 10 * S);
     assert_eq!(play.role(), Role::Suppress);
-    play.for_ns(3 * S);
+    play.for_ns(4 * S + 900 * MS);
+    assert_eq!(play.role(), Role::Suppress, "the first candidate has had no time to ask");
+    play.for_ns(200 * MS);
     assert_eq!(
         play.role(),
         Role::Announce,
@@ -459,7 +474,9 @@ fn a_holder_that_is_no_candidate_is_asked_by_the_second_candidate_too() {
     play.hear(WORSE, Saying::Answer);
     play.answered_until(WORSE, 10 * S);
     assert_eq!(play.role(), Role::Suppress);
-    play.for_ns(3 * S);
+    play.for_ns(4 * S + 900 * MS);
+    assert_eq!(play.role(), Role::Suppress, "the first candidate has had no time to ask");
+    play.for_ns(200 * MS);
     assert_eq!(
         play.role(),
         Role::Announce,
