@@ -39,8 +39,12 @@ pub enum Bench {
         #[arg(long)]
         json: bool,
     },
-    /// What the core costs with 1 000 nodes and 10 000 VIPs
-    Scale,
+    /// What the core costs with 1 000 nodes and 10 000 VIPs, and how they fare when a rack is lost (about a minute)
+    Scale {
+        /// Print the figures as JSON, and nothing else
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What the shorter benches are told.
@@ -64,6 +68,6 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
         Bench::Start { options: Options { rounds, json } } => start::run(rounds, json),
         Bench::Tax { options: Options { rounds, json } } => tax::run(rounds, json),
         Bench::Failover { rounds, json } => failover::run(rounds, json),
-        Bench::Scale => scale::run(),
+        Bench::Scale { json } => scale::run(json),
     }
 }

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::{IpAddr, Ipv4Addr},
-    ops::Range,
     sync::Arc,
 };
 
@@ -46,12 +45,9 @@ impl Segment {
         self.orders.iter().map(|order| size_of_val::<[NodeId]>(order) + 2 * size_of::<usize>()).sum()
     }
 
-    /// The core of a node, over some of the units, each of which is with the first in its order.
-    pub fn settled(&self, me: NodeId, units: Range<usize>) -> Holding {
-        self.settled_for(me, &units.collect::<Vec<_>>())
-    }
-
-    fn settled_for(&self, me: NodeId, units: &[usize]) -> Holding {
+    /// The core of a node, over some of the units, each of which is with the first in its order; with what is known of
+    /// all of its peers.
+    pub fn settled(&self, me: NodeId, units: &[usize], known: Option<Liveness>) -> Holding {
         let mac = [2, 0, 0, 0, me.to_be_bytes()[0], me.to_be_bytes()[1]];
         let wanted = |&unit: &usize| {
             let wanted = Wanted {
@@ -67,7 +63,7 @@ impl Segment {
             units.iter().map(|&unit| (self.place(unit), self.orders[unit][0])).collect();
         let mut holding = Holding::new(me, Rules::default());
         for node in (0..).take(NODES).filter(|&node| node != me) {
-            holding.liveness_changed(IFINDEX, node, Some(UP), NOW);
+            holding.liveness_changed(IFINDEX, node, known, NOW);
         }
         holding.follow(&wishes, Failback::default(), |place| mine[place] == me, NOW);
         for (&place, &holder) in mine.iter().filter(|(_, holder)| **holder != me) {
