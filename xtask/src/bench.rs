@@ -1,12 +1,13 @@
 //! `cargo xtask bench`: the figures that the project states, each measured against its limit.
 
-mod arp;
+mod answers;
 mod failover;
 mod figures;
 mod scale;
 mod start;
 mod tax;
 
+use answers::Protocol;
 use clap::{Args, Subcommand};
 
 /// What to measure.
@@ -14,6 +15,12 @@ use clap::{Args, Subcommand};
 pub enum Bench {
     /// What an ARP answer costs, the kernel's own ARP beside it (root; about a minute)
     Arp {
+        /// How to measure
+        #[command(flatten)]
+        options: Options,
+    },
+    /// What an NDP answer costs, the kernel's own NDP beside it (root; about a minute)
+    Ndp {
         /// How to measure
         #[command(flatten)]
         options: Options,
@@ -64,7 +71,8 @@ pub struct Options {
 /// When something cannot be set up, or a figure misses its limit.
 pub fn run(bench: &Bench) -> anyhow::Result<()> {
     match *bench {
-        Bench::Arp { options: Options { rounds, json } } => arp::run(rounds, json),
+        Bench::Arp { options: Options { rounds, json } } => answers::run(Protocol::Arp, rounds, json),
+        Bench::Ndp { options: Options { rounds, json } } => answers::run(Protocol::Ndp, rounds, json),
         Bench::Start { options: Options { rounds, json } } => start::run(rounds, json),
         Bench::Tax { options: Options { rounds, json } } => tax::run(rounds, json),
         Bench::Failover { rounds, json } => failover::run(rounds, json),

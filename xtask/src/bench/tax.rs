@@ -1,10 +1,10 @@
 //! `cargo xtask bench tax`: what the programs cost traffic that is none of theirs.
 //!
 //! iperf3 between two namespaces on a veth pair, in turn without and with the programs that `--hook auto` attaches,
-//! egress included: the VIP is a local address, as under kube-proxy IPVS. The agent itself is stopped meanwhile.
+//! egress included: the VIPs are local addresses, as under kube-proxy IPVS. The agent itself is stopped meanwhile.
 
 use std::{
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     process::{Child, Stdio},
     thread,
     time::Duration,
@@ -24,45 +24,64 @@ use crate::{
 const TOOLS: [Needed; 3] =
     [needed("ip", "iproute2"), needed("bpftool", "bpftool"), needed("iperf3", "iperf3")];
 
-const VIP: Ipv4Addr = Ipv4Addr::new(10, 77, 1, 10);
+/// One of each family.
+const VIPS: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(10, 77, 1, 10)), IpAddr::V6(Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 1, 0x10))];
 
-/// What is sent.
 #[derive(Clone, Copy, Debug)]
-enum Traffic {
+enum Transport {
     Tcp,
     Udp,
 }
 
-impl Traffic {
-    const ALL: [Self; 2] = [Self::Tcp, Self::Udp];
+/// What is sent.
+#[derive(Clone, Copy, Debug)]
+struct Traffic {
+    transport: Transport,
+    is_ipv6: bool,
+}
 
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "one TCP stream",
-            Self::Udp => "UDP, 64 bytes",
-        }
+impl Traffic {
+    const ALL: [Self; 4] = [
+        Self { transport: Transport::Tcp, is_ipv6: false },
+        Self { transport: Transport::Udp, is_ipv6: false },
+        Self { transport: Transport::Tcp, is_ipv6: true },
+        Self { transport: Transport::Udp, is_ipv6: true },
+    ];
+
+    fn name(self) -> String {
+        let transport = match self.transport {
+            Transport::Tcp => "one TCP stream",
+            Transport::Udp => "UDP, 64 bytes",
+        };
+        format!("{transport} over {}", if self.is_ipv6 { "IPv6" } else { "IPv4" })
+    }
+
+    /// Where it goes to.
+    fn address(self, node: &Host) -> IpAddr {
+        if self.is_ipv6 { node.ipv6.into() } else { node.address.into() }
     }
 
     const fn unit(self) -> &'static str {
-        match self {
-            Self::Tcp => "Gb/s",
-            Self::Udp => "k/s",
+        match self.transport {
+            Transport::Tcp => "Gb/s",
+            Transport::Udp => "k/s",
         }
     }
 
     const fn arguments(self) -> &'static [&'static str] {
-        match self {
-            Self::Tcp => &[],
-            Self::Udp => &["--udp", "--bitrate", "0", "--length", "64"],
+        match self.transport {
+            Transport::Tcp => &[],
+            Transport::Udp => &["--udp", "--bitrate", "0", "--length", "64"],
         }
     }
 
     /// What has arrived, in [`Self::unit`].
     fn arrived(self, report: &Value) -> Option<f64> {
         let number = |name: &str| report["end"]["sum_received"][name].as_f64();
-        match self {
-            Self::Tcp => Some(number("bits_per_second")? / 1e9),
-            Self::Udp => Some((number("packets")? - number("lost_packets")?) / number("seconds")? / 1e3),
+        match self.transport {
+            Transport::Tcp => Some(number("bits_per_second")? / 1e9),
+            Transport::Udp => Some((number("packets")? - number("lost_packets")?) / number("seconds")? / 1e3),
         }
     }
 }
@@ -72,11 +91,11 @@ pub(super) fn run(rounds: u32, json: bool) -> anyhow::Result<()> {
     ensure_installed(&TOOLS)?;
     build::agent()?;
     let [client, node] = cabled(["client", "node"])?;
-    node.add_to_loopback([VIP])?;
+    node.add_to_loopback(VIPS)?;
     let mut figures = Figures::new(json);
     figures
         .say(&format!("{rounds} times a second of each kind of traffic, without the programs and with them"));
-    let mut values: [[Vec<f64>; 2]; 2] = Default::default();
+    let mut values: [[Vec<f64>; 4]; 2] = Default::default();
     for _ in 0..rounds {
         measure(&client, &node, &mut values[0])?;
         let _agent = attached(&node)?;
@@ -100,14 +119,14 @@ pub(super) fn run(rounds: u32, json: bool) -> anyhow::Result<()> {
 
 /// An agent whose programs are on the node's interface, in and out; it is stopped.
 fn attached(node: &Host) -> anyhow::Result<Agent<'_>> {
-    let agent =
-        Agent::start(node, &format!("vips: [{VIP}]"), AgentOptions { lease_ttl: 600, ..Default::default() })?;
+    let config = format!("vips: [{}]", VIPS.map(|vip| vip.to_string()).join(", "));
+    let agent = Agent::start(node, &config, AgentOptions { lease_ttl: 600, ..AgentOptions::default() })?;
     agent.wait_for("the egress program", |agent| agent.log().contains("egress=true"))?;
     agent.signal(Signal::SIGSTOP)?;
     Ok(agent)
 }
 
-fn measure(client: &Host, node: &Host, values: &mut [Vec<f64>; 2]) -> anyhow::Result<()> {
+fn measure(client: &Host, node: &Host, values: &mut [Vec<f64>; 4]) -> anyhow::Result<()> {
     for (traffic, values) in Traffic::ALL.into_iter().zip(values) {
         values.push(transfer(client, node, traffic)?);
     }
@@ -120,7 +139,7 @@ fn transfer(client: &Host, node: &Host, traffic: Traffic) -> anyhow::Result<f64>
     let mut iperf = client.netns.command("iperf3");
     iperf.args([
         "--client",
-        &node.address.to_string(),
+        &traffic.address(node).to_string(),
         "--time",
         "1",
         "--omit",

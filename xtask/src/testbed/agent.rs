@@ -332,8 +332,10 @@ impl<'host> Agent<'host> {
     /// # Errors
     /// When it does not come so far.
     pub fn wait_announced(&self, vips: usize) -> anyhow::Result<()> {
-        let mut map = VipMap::<[u8; 4]>::open(&self.maps()?)?;
-        self.wait_for(&format!("{vips} VIPs announced"), |_| map.announced().is_ok_and(|now| now == vips))
+        let maps = self.maps()?;
+        let (mut ipv4, mut ipv6) = (VipMap::<[u8; 4]>::open(&maps)?, VipMap::<[u8; 16]>::open(&maps)?);
+        let mut announced = || anyhow::Ok(ipv4.announced()? + ipv6.announced()?);
+        self.wait_for(&format!("{vips} VIPs announced"), |_| announced().is_ok_and(|now| now == vips))
     }
 
     fn log_path(&self) -> PathBuf {

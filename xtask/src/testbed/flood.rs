@@ -1,15 +1,15 @@
-//! ARP requests as fast as one CPU can send them.
+//! Requests by ARP, or solicitations by NDP, as fast as one CPU can send them.
 
 use std::{
     io::IoSlice,
-    net::Ipv4Addr,
+    net::IpAddr,
     os::fd::{AsFd as _, AsRawFd as _},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
-use lb_common::wire::arp::Frame;
+use lb_common::wire::{arp, icmpv6::ndp};
 use nix::{
     sched::{CpuSet, sched_setaffinity},
     sys::socket::{LinkAddr, MsgFlags, MultiHeaders, sendmmsg},
@@ -38,20 +38,13 @@ pub struct Flooded {
     pub elapsed: Duration,
 }
 
-/// Sends `requests` broadcast requests from `client`, for `targets` in turn, from one CPU. On veth the receiving host,
+/// Sends `requests` requests to everyone, or to the target's group, from `client`, for `targets` in turn, from one CPU. On veth the receiving host,
 /// and the way back, run on that CPU too, within the sender's system call: there is no queue in which time could hide.
 ///
 /// # Errors
 /// When the client's interface cannot be opened or takes no frames.
-pub fn flood(
-    client: &Host,
-    targets: &[Ipv4Addr],
-    requests: u64,
-    is_answered: bool,
-) -> anyhow::Result<Flooded> {
-    let target = |at: usize| targets[at % targets.len()].octets();
-    let frames: Vec<Frame> =
-        (0..FRAMES).map(|at| Frame::request(client.mac, client.address.octets(), target(at))).collect();
+pub fn flood(client: &Host, targets: &[IpAddr], requests: u64, is_answered: bool) -> anyhow::Result<Flooded> {
+    let frames: Vec<Vec<u8>> = (0..FRAMES).map(|at| request(client, targets[at % targets.len()])).collect();
     let socket = PacketSocket::open_deaf(client)?;
     client.netns.run(|| {
         pin_to_last_cpu()?;
@@ -69,8 +62,21 @@ pub fn flood(
     })?
 }
 
-fn send(socket: &PacketSocket, frames: &[Frame], requests: u64) -> anyhow::Result<()> {
-    let slices: Vec<[IoSlice<'_>; 1]> = frames.iter().map(|frame| [IoSlice::new(frame.as_bytes())]).collect();
+/// What asks for an address.
+fn request(client: &Host, target: IpAddr) -> Vec<u8> {
+    match target {
+        IpAddr::V4(target) => {
+            arp::Frame::request(client.mac, client.address.octets(), target.octets()).as_bytes().to_vec()
+        }
+        IpAddr::V6(target) => {
+            let frame = ndp::Frame::solicitation(client.mac, client.ipv6.octets(), target.octets());
+            frame.as_bytes().to_vec()
+        }
+    }
+}
+
+fn send(socket: &PacketSocket, frames: &[Vec<u8>], requests: u64) -> anyhow::Result<()> {
+    let slices: Vec<[IoSlice<'_>; 1]> = frames.iter().map(|frame| [IoSlice::new(frame)]).collect();
     let mut headers = MultiHeaders::<LinkAddr>::preallocate(BATCH, None);
     let (mut left, mut at) = (usize::try_from(requests)?, 0);
     while left > 0 {
