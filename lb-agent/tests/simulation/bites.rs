@@ -23,7 +23,7 @@ fn each_off() -> [(&'static str, u64, Rules); 14] {
         ("verifies_before_yielding", 2, Rules { verifies_before_yielding: false, ..all }),
         ("audits", 6, Rules { audits: false, ..all }),
         ("leaves_softly", 4, Rules { leaves_softly: false, ..all }),
-        ("defends", 390, Rules { defends: false, ..all }),
+        ("defends", 902, Rules { defends: false, ..all }),
         ("gives_way", 790, Rules { gives_way: false, ..all }),
         ("doubts_stale_agents", 15, Rules { doubts_stale_agents: false, ..all }),
         ("respects_strangers", 74, Rules { respects_strangers: false, ..all }),

@@ -22,7 +22,7 @@ use lb_agent::holding::Rules;
 use scenario::Scenario;
 
 /// Runs without `LB_SIM_RUNS`.
-const RUNS: u64 = 100;
+const RUNS: u64 = 500;
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
