@@ -553,8 +553,8 @@ impl Holding {
     fn leave(&mut self, at: Place, now: BoottimeNs) {
         match self.holds[&at].state {
             // It has been claimed already.
-            State::Holding(Tenure { challenge: Some(Challenge { heard_at, .. }), .. })
-                if now <= heard_at + DEFEND_AFTER_NS =>
+            State::Holding(Tenure { challenge: Some(Challenge { by, heard_at, .. }), .. })
+                if now <= heard_at + DEFEND_AFTER_NS && !self.is_gone(at, by) =>
             {
                 self.begin(at, now);
             }

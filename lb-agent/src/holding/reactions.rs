@@ -44,6 +44,8 @@ impl Holding {
             State::Suppressed => {}
             // It believes so itself, but nobody hears it.
             State::Asking { .. } if saying != Saying::Answer && self.is_gone(at, peer) => {}
+            // It answers until it is followed: by this node, perhaps.
+            State::Asking { .. } if self.is_leaving(at, peer) => {}
             State::Asking { .. } | State::Contested { .. } => {
                 let standby = Standby { holder: Some(peer), ..Standby::default() };
                 self.note_answer(at, peer, saying);
@@ -58,8 +60,12 @@ impl Holding {
         None
     }
 
-    fn is_gone(&self, at: Place, peer: NodeId) -> bool {
+    pub(super) fn is_gone(&self, at: Place, peer: NodeId) -> bool {
         matches!(self.peers.get(at.ifindex, peer), Some(Liveness::Down | Liveness::AdminDown))
+    }
+
+    fn is_leaving(&self, at: Place, peer: NodeId) -> bool {
+        self.peers.get(at.ifindex, peer) == Some(Liveness::AdminDown)
     }
 
     /// An answer proves more than S-BFD: a firewall in its way does not make a peer dead.
@@ -154,7 +160,7 @@ impl Holding {
     ) -> Option<Message> {
         let hold = &self.holds[&at];
         let is_better = hold.predecessors(self.me).contains(&peer);
-        let is_leaving = self.peers.get(at.ifindex, peer) == Some(Liveness::AdminDown);
+        let is_leaving = self.is_leaving(at, peer);
         match saying {
             Saying::Answer => match tenure.check {
                 Some(check) if check.is_for(peer) && (is_better || !check.cause.is_for_better()) => {

@@ -274,6 +274,27 @@ fn a_holder_that_its_view_excludes_answers_until_it_hears_a_claim() {
 }
 
 #[test]
+fn a_holder_that_its_view_excludes_does_not_count_a_claim_of_one_that_is_gone_since() {
+    let mut play = Play::in_place();
+    play.hear(WORSE, Saying::Announcement);
+    play.judge(WORSE, Liveness::Down);
+    play.follow(wanted(&[1], &[WORSE], Part::Leaver));
+    assert_eq!(play.role(), Role::Announce);
+}
+
+#[test]
+fn a_node_that_withdraws_and_still_answers_keeps_nobody_from_taking() {
+    let mut play = Play::new(candidate(&[BETTER, ME]));
+    play.judge(BETTER, Liveness::AdminDown);
+    for _ in 0..3 {
+        play.for_ns(50 * MS);
+        play.hear(BETTER, Saying::Answer);
+    }
+    play.for_ns(50 * MS);
+    assert_eq!(play.role(), Role::Announce);
+}
+
+#[test]
 fn a_holder_that_its_view_excludes_answers_for_a_second_at_most() {
     let mut play = Play::in_place();
     play.follow(wanted(&[1], &[WORSE], Part::Leaver));
