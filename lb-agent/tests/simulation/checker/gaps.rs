@@ -203,6 +203,17 @@ impl Checker {
             return Ok(());
         };
         let since = *self.gaps.since[unit][client].get_or_insert(world.now);
+        // Those with the newest view leave the unit to a candidate that has not heard that it is one. Views that differ
+        // are no matter of liveness: the audit finds out.
+        let newest = world.views.last().expect("the first view");
+        let lags = |node: usize| {
+            let has = &world.views[world.nodes[node].has_view];
+            world.nodes[node].thinks() && newest.is_candidate(unit, node) && !has.is_candidate(unit, node)
+        };
+        if (0..world.nodes.len()).any(lags) {
+            let found_by = since + bounds::SLACK_NS + bounds::SILENT_NS;
+            self.gaps.explained_until[unit] = self.gaps.explained_until[unit].max(found_by);
+        }
         let is_mistaken = |node: usize| self.gaps.lost[unit][node] || world.nodes[node].kernel.refuses_writes;
         let is_anyone_silent = self.views.are_stale(world.now) || (0..world.nodes.len()).any(is_mistaken);
         let silent_ns = if is_anyone_silent { bounds::SILENT_NS } else { 0 };
