@@ -110,6 +110,8 @@ impl Checker {
                 let stale_ns = AGENT_STALE_AFTER_NS + bounds::up_ns(world.cluster.timing) + bounds::ASKING_NS;
                 self.gaps.delayed(world.now, stale_ns);
             }
+            Action::Drain(node) => self.gaps.drained(world, &self.answering, node),
+            Action::Undrain(node) => self.pairs.undrained(node, world.now),
             Action::AcceptWrites(_) => self.gaps.writes_accepted(world.now),
             Action::StrangerComes(unit) => self.moves.stranger_since[unit] = Some(world.now),
             Action::StrangerGoes(unit) => {

@@ -40,9 +40,12 @@ impl Gaps {
         for (unit, answering) in answering.iter().enumerate() {
             if self.explained_until[unit] > now {
                 self.explained_until[unit] += detection_ns;
-            } else if answering[node] {
+            }
+            // One that has taken over meanwhile may be the next to fail.
+            if answering[node] {
                 let chain_ns = self.chain_ns(world, unit, node);
-                self.explained_until[unit] = now + detection_ns + bounds::TAKE_NS + chain_ns;
+                let found_by = now + detection_ns + bounds::TAKE_NS + chain_ns;
+                self.explained_until[unit] = self.explained_until[unit].max(found_by);
             }
         }
     }
@@ -62,11 +65,25 @@ impl Gaps {
     /// at a claim, be it that of a node which nobody hears.
     pub fn view_taken(&mut self, world: &World, answering: &[Vec<bool>], node: usize) {
         self.delayed(world.now, bounds::detection_ns(world.cluster.timing));
+        self.lets_go(world, answering, node, |unit| !world.is_candidate(unit, node));
+    }
+
+    /// A node is drained: it answers on for a second at most, whether or not those that should follow can.
+    pub fn drained(&mut self, world: &World, answering: &[Vec<bool>], node: usize) {
+        self.lets_go(world, answering, node, |_| true);
+    }
+
+    fn lets_go(
+        &mut self,
+        world: &World,
+        answering: &[Vec<bool>],
+        node: usize,
+        is_let_go: impl Fn(usize) -> bool,
+    ) {
         for (unit, answering) in answering.iter().enumerate() {
-            if answering[node] && !world.is_candidate(unit, node) {
-                let chain_ns = self.chain_ns(world, unit, node);
-                let lets_go_by =
-                    if chain_ns > 0 { world.now + bounds::MOMENT_NS + chain_ns + bounds::TAKE_NS } else { 0 };
+            let chain_ns = self.chain_ns(world, unit, node);
+            if answering[node] && is_let_go(unit) && chain_ns > 0 {
+                let lets_go_by = world.now + bounds::MOMENT_NS + chain_ns + bounds::TAKE_NS;
                 self.explained_until[unit] = self.explained_until[unit].max(lets_go_by);
             }
         }
@@ -93,7 +110,9 @@ impl Gaps {
         let others =
             || (0..world.nodes.len()).filter(|&other| other != node && world.is_candidate(unit, other));
         let is_dead = |other: usize| {
-            let connects = |to: usize| world.wire.connects(End::Node(other), End::Node(to));
+            // Without either direction no probe is answered.
+            let hears = |from: usize, to: usize| world.wire.connects(End::Node(from), End::Node(to));
+            let connects = |third: usize| hears(other, third) && hears(third, other);
             !world.nodes[other].is_running()
                 || others().any(|third| third != other && world.nodes[third].thinks() && !connects(third))
         };

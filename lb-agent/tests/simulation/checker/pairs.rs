@@ -1,6 +1,6 @@
 //! Two nodes that answer for the same unit.
 
-use lb_agent::model::BoottimeNs;
+use lb_agent::{model::BoottimeNs, run::TICK_NS};
 
 use super::{Checker, Property, Verdict, clients, ms};
 use crate::{bounds, wire::End, world::World};
@@ -38,6 +38,17 @@ impl Pairs {
 
     pub fn mutual_since(&self, a: usize, b: usize) -> Option<BoottimeNs> {
         self.mutual_since[a.max(b)][a.min(b)]
+    }
+
+    /// A node that answers on as one that leaves will be a holder again by its own account, from its next turn on. Then
+    /// it has to settle that with others.
+    pub fn undrained(&mut self, node: usize, now: BoottimeNs) {
+        for pairs in &mut self.double_since {
+            let others = (0..pairs.len()).filter(|&other| other != node);
+            for (a, b) in others.map(|other| (other.max(node), other.min(node))) {
+                pairs[a][b] = pairs[a][b].map(|_| now + TICK_NS);
+            }
+        }
     }
 
     pub fn forgive(&mut self) {
@@ -86,7 +97,7 @@ impl Checker {
         }
         let details = format!(
             "nodes {b} and {a} for unit {unit} for {}; they have heard each other for {}",
-            ms(world.now - since),
+            ms(world.now.saturating_sub(since)),
             ms(world.now - mutual_since)
         );
         self.violated(world, Property::TwoAnswers, details)
