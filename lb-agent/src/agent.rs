@@ -6,7 +6,9 @@
 mod departure;
 mod group;
 mod hooks;
+mod renewal;
 mod story;
+mod view;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +20,7 @@ use std::{
 use departure::Departure;
 use group::Group;
 use hooks::Hooks;
-use lb_common::maps::{self, Iface};
+use lb_common::maps;
 use tracing::{error, info, warn};
 
 use crate::{
@@ -27,10 +29,10 @@ use crate::{
     clock,
     holding::{Failback, Holding, Message, Rules},
     hook::HookChoice,
-    lease::{LeaseWatch, Look},
+    lease::LeaseWatch,
     mirror::Mirror,
     model::{BoottimeNs, Interface, Place},
-    multicast::{self, Groups, Membership, kernel_memberships},
+    multicast::Groups,
     pace::Pace,
     pins::{LockedPins, PinError},
     roster::{Node, discriminator},
@@ -38,7 +40,6 @@ use crate::{
     shutdown::Shutdown,
     tables::{TableError, Tables},
     wire::{self, Sender},
-    wishes::wishes,
 };
 
 /// Between two comparisons of the kernel's map with what the agent has written.
@@ -337,95 +338,6 @@ impl Agent {
         self.turn(clock::boottime_ns());
     }
 
-    /// Whether there is a lease. One that has lapsed is a fresh start.
-    fn check_lease(&mut self, now: BoottimeNs) -> bool {
-        // A drain without this agent ends the lease from outside.
-        let valid_until = match self.tables.agent() {
-            Ok(agent) => agent.valid_until_ns,
-            Err(error) => {
-                self.report(error.to_string());
-                return false;
-            }
-        };
-        self.state.valid_until_ns = valid_until;
-        match self.lease.look(valid_until, now) {
-            Look::Valid => return true,
-            Look::Lapsed { late_ns } => {
-                let late_ms = late_ns / 1_000_000;
-                warn!(late_ms, "the lease has lapsed: every VIP is asked for before it is announced again");
-                self.holding.start_afresh(now);
-            }
-            Look::Absent => {}
-        }
-        self.adopted.clear();
-        false
-    }
-
-    fn check_drained(&mut self) {
-        let is_drained = self.pins.is_drained();
-        if is_drained != self.is_drained {
-            self.is_drained = is_drained;
-            self.is_view_new = true;
-            self.stamp();
-            if is_drained {
-                info!("drained: no VIP is announced until `lb-agent undrain`");
-            } else {
-                info!("undrained");
-            }
-        }
-    }
-
-    fn follow(&mut self, now: BoottimeNs) {
-        self.is_view_new = false;
-        self.ensure_hooks(false);
-        let usable = self.interfaces.iter().filter(|interface| self.hooks.is_usable(interface.index));
-        let ifaces: BTreeMap<u32, Iface> = usable
-            .clone()
-            .map(|interface| {
-                let mac = interface.mac.unwrap_or_default();
-                (interface.index, self.group.own(interface).iface(mac))
-            })
-            .collect();
-        let peers: BTreeSet<Place> = usable
-            .clone()
-            .flat_map(|interface| {
-                let ifindex = interface.index;
-                self.group.peer_addresses(interface).map(move |address| Place { ifindex, address })
-            })
-            .collect();
-        let wishes = wishes(&self.group.view, self.group.me(), usable, self.is_drained);
-        self.groups.follow(multicast::wanted(&self.group.view.units, self.group.me(), &self.hooks.usable()));
-        self.compare_groups();
-        let adopted = std::mem::take(&mut self.adopted);
-        self.holding.follow(&wishes, self.group.view.failback, |place| adopted.contains(place), now);
-        self.probed_version = None;
-        self.resolve_peers();
-        let written = self.tables.set_ifaces(&ifaces).and_then(|()| self.tables.set_peers(&peers));
-        if let Err(error) = written {
-            self.report(error.to_string());
-        }
-    }
-
-    /// Goes on with the multicast groups that are wanted.
-    fn join_groups(&mut self) {
-        let mirror = &self.mirror;
-        let refused = self.groups.step(|| mirror.announced().filter_map(Membership::of).collect());
-        for refused in refused {
-            warn!("{}", refused.text(&self.interface_name(refused.membership.ifindex)));
-        }
-    }
-
-    /// Looks at what groups the kernel really is in.
-    fn compare_groups(&mut self) {
-        if self.groups.is_empty() {
-            return;
-        }
-        match kernel_memberships() {
-            Ok(actual) => self.groups.compare(&actual),
-            Err(error) => self.report(format!("read the multicast groups of the kernel: {error}")),
-        }
-    }
-
     /// Looks at what the kernel's map really says.
     fn resync(&mut self, now: BoottimeNs) {
         self.compare_groups();
@@ -452,53 +364,6 @@ impl Agent {
                 tracing::debug!(vip = %place.address, interface = interface.name, %error, "frame not sent");
             }
         }
-    }
-
-    fn renew(&mut self) -> Result<(), String> {
-        self.hooks.self_test(&mut self.programs)?;
-        if self.mirror.is_silence_owed() {
-            return Err("the lease is not renewed while the map says that VIPs are announced which are not"
-                .to_owned());
-        }
-        self.state.valid_until_ns = clock::boottime_ns() + self.settings.lease_ttl_ns;
-        self.write_state().map_err(|error| error.to_string())
-    }
-
-    /// Tells the kernel that this agent thinks, without more time for the lease.
-    fn stamp(&mut self) {
-        if let Err(error) = self.write_state() {
-            self.report(error.to_string());
-        }
-    }
-
-    fn write_state(&mut self) -> Result<(), TableError> {
-        self.state.agent_seen_ns = clock::boottime_ns();
-        self.state.admin_down = u32::from(self.pins.is_drained());
-        self.tables.set_agent(self.state)
-    }
-
-    /// Attaches what is to be attached. VIPs of an interface that refuses are not announced there.
-    fn ensure_hooks(&mut self, verify: bool) {
-        let usable_before = self.hooks.usable();
-        let request = hooks::Request {
-            choice: self.settings.hook,
-            wanted: self.plan.interfaces.as_deref(),
-            interfaces: &self.interfaces,
-            needs_egress: self.has_local_vip(),
-            may_swap: self.mirror.is_whole() && !self.holding.is_asking(),
-            verify,
-        };
-        let result = self.hooks.ensure(&request, &mut self.programs, &self.pins, &self.sender);
-        self.is_view_new |= verify && self.hooks.usable() != usable_before;
-        if let Err(trouble) = result {
-            self.report(trouble);
-        }
-    }
-
-    /// Whether a VIP is an address of this host, as under kube-proxy IPVS.
-    fn has_local_vip(&self) -> bool {
-        let mut local = self.interfaces.iter().flat_map(|interface| &interface.addresses);
-        local.any(|&(address, _)| self.group.is_vip(address))
     }
 
     /// Says what is wrong, once.

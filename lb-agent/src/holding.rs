@@ -8,19 +8,21 @@
 
 mod crowd;
 mod hold;
+mod moves;
 mod reactions;
 mod rules;
 mod standing;
 mod steps;
 mod timers;
+mod units;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use hold::{Challenge, Check, CheckCause, Hold, Standby, State, Tenure};
+use hold::{CheckCause, Hold, State};
 pub use hold::{Part, Wanted};
 use lb_common::{maps::VipEntry, wire::ethernet::Mac};
 pub use rules::{Failback, Rules};
-use standing::{Peers, Standing};
+use standing::Peers;
 use timers::{Slot, Timers};
 
 use crate::{
@@ -377,264 +379,6 @@ impl Holding {
     /// Where the unit of a VIP stands.
     fn unit(&self, at: Place) -> Place {
         self.unit_of.get(&at).copied().unwrap_or(at)
-    }
-
-    fn add(&mut self, at: Place, wanted: Wanted, is_held: bool, now: BoottimeNs) {
-        self.index(at, &wanted.addresses);
-        self.version += 1;
-        let part = wanted.part;
-        self.holds.insert(at, Hold::new(wanted, now));
-        match part {
-            Part::Candidate { .. } | Part::Leaver if is_held => {
-                self.enter(at, State::Holding(Tenure::default()));
-                self.arm(
-                    at,
-                    Slot::Announce,
-                    now + announcements::REFRESH_INTERVAL_NS,
-                    announcements::LAST_STEP,
-                );
-                if part == Part::Leaver {
-                    self.leave(at, now);
-                }
-            }
-            _ => self.begin(at, now),
-        }
-    }
-
-    /// Follows a changed wish of a unit that is known.
-    fn update(&mut self, at: Place, new: Wanted, now: BoottimeNs) {
-        if self.holds[&at].wanted.addresses != new.addresses {
-            self.unit_of.retain(|_, unit| *unit != at);
-            self.index(at, &new.addresses);
-        }
-        let hold = self.holds.get_mut(&at).expect("the caller has seen it");
-        let old = std::mem::replace(&mut hold.wanted, new.clone());
-        hold.silent.clear();
-        hold.answering = None;
-        self.version += 1;
-        self.needs_version += 1;
-        match (old.part, new.part) {
-            (Part::Candidate { .. }, Part::Candidate { .. }) => self.reconsider(at, &old, now),
-            (Part::Leaver, Part::Candidate { .. }) if hold.is_held() => {
-                hold.fit_since = now;
-                self.enter(at, State::Holding(Tenure::default()));
-                self.arm(at, Slot::Announce, now, announcements::LAST_STEP);
-            }
-            (_, Part::Leaver) => self.leave(at, now),
-            (_, Part::Candidate { .. } | Part::Bystander) => self.begin(at, now),
-        }
-    }
-
-    /// A candidate before and after, in another order, on another address, or with other VIPs.
-    fn reconsider(&mut self, at: Place, old: &Wanted, now: BoottimeNs) {
-        let hold = self.holds.get_mut(&at).expect("the caller has seen it");
-        match &mut hold.state {
-            State::Holding(tenure) => {
-                // A better rank's claim is explained now; any other is no newer for that.
-                let predecessors = hold.wanted.predecessors(self.me);
-                let challenger =
-                    tenure.challenge.map(|challenge| challenge.by).filter(|by| predecessors.contains(by));
-                // With another address the neighbours' caches are wrong.
-                if old.mac != hold.wanted.mac || old.addresses != hold.wanted.addresses {
-                    self.arm(at, Slot::Announce, now, announcements::FIRST_STEP);
-                }
-                if let Some(challenger) = challenger {
-                    self.claimed_by_peer(at, challenger, now);
-                }
-            }
-            State::Standby(standby) if standby.holder.is_some() => {
-                let holder = standby.holder;
-                *standby = Standby { holder, ..Standby::default() };
-                self.evaluate(at, false, now);
-            }
-            State::Standby(_) | State::Suppressed => self.begin(at, now),
-            State::Asking { .. } | State::Leaving | State::Contested { .. } => {}
-        }
-    }
-
-    /// Where a unit's VIPs are found.
-    fn index(&mut self, at: Place, addresses: &[IpAddr]) {
-        for &address in addresses.iter().filter(|&&address| address != at.address) {
-            self.unit_of.insert(Place { ifindex: at.ifindex, address }, at);
-        }
-    }
-
-    /// As a newcomer.
-    fn begin(&mut self, at: Place, now: BoottimeNs) {
-        let hold = self.holds.get_mut(&at).expect("callers have seen it");
-        if hold.is_held() {
-            self.changes.push((at, Change::Released));
-        }
-        hold.fit_since = now;
-        hold.silent.clear();
-        hold.answering = None;
-        match hold.wanted.part {
-            Part::Candidate { asks: true } => self.ask(at, now),
-            Part::Candidate { asks: false } => self.stand_by(at, Standby::default(), true, now),
-            Part::Leaver | Part::Bystander => self.enter(at, State::Suppressed),
-        }
-    }
-
-    /// Asks for the unit; without that rule it is as if nobody had answered.
-    fn ask(&mut self, at: Place, now: BoottimeNs) {
-        if self.rules.asks_first {
-            self.enter(at, State::Asking { asked: 0 });
-            self.arm(at, Slot::Ask, now, 0);
-        } else {
-            self.stand_by(at, Standby::default(), true, now);
-        }
-    }
-
-    /// Waits, unless there is nothing to wait for.
-    fn stand_by(&mut self, at: Place, standby: Standby, has_asked: bool, now: BoottimeNs) {
-        self.enter(at, State::Standby(standby));
-        self.evaluate(at, has_asked, now);
-    }
-
-    /// A node that waits decides whether it still has to.
-    fn evaluate(&mut self, at: Place, has_asked: bool, now: BoottimeNs) {
-        let hold = &self.holds[&at];
-        let State::Standby(standby) = hold.state else { return };
-        let standing = self.peers.standing(at.ifindex, hold, self.me, self.rules, now);
-        let live_holder = self.live(at, standby.holder);
-        // Whoever held it before may hold it still.
-        let is_doubtful = standby.is_outdated || self.live(at, standby.before(now)).is_some();
-        match (standing, live_holder) {
-            (Standing::Behind | Standing::Unknown, _) => self.cancel(at, Slot::Wait),
-            (Standing::First { .. }, Some(holder)) => self.claim_in_time(at, standby, holder, now),
-            (Standing::First { is_sure }, None) if is_sure && !is_doubtful || has_asked => {
-                let cause = match (hold.silent.last(), standby.holder) {
-                    (Some(&silent), _) => Cause::Silent(silent),
-                    (None, None) if !hold.wanted.asks() => Cause::Unasked,
-                    (None, _) if has_asked => Cause::Unanswered,
-                    (None, _) => Cause::PeersGone,
-                };
-                self.take(at, cause, Tenure::default(), now);
-            }
-            (Standing::First { .. }, None) => self.ask(at, now),
-        }
-        self.ensure_audit(at, now);
-    }
-
-    /// The peer, if it still holds the unit as far as is known.
-    fn live(&self, at: Place, holder: Option<NodeId>) -> Option<NodeId> {
-        holder.filter(|&holder| self.peers.is_live_holder(at.ifindex, &self.holds[&at], holder))
-    }
-
-    /// A better rank than the live holder's, or a holder that is no candidate: the time for a claim comes.
-    fn claim_in_time(&mut self, at: Place, standby: Standby, holder: NodeId, now: BoottimeNs) {
-        let hold = &self.holds[&at];
-        let is_candidate = hold.is_candidate(holder);
-        let due = match self.failback {
-            _ if !is_candidate || !self.rules.waits_for_failback => 0,
-            Failback::Immediate => 0,
-            Failback::After(wait_ns) => hold.fit_since.saturating_add(wait_ns),
-            Failback::Never => NEVER,
-        };
-        match due.max(standby.not_before) {
-            NEVER => self.cancel(at, Slot::Wait),
-            due if due > now => self.arm(at, Slot::Wait, due, 0),
-            _ => {
-                let cause = if is_candidate { Cause::Failback(holder) } else { Cause::Moved(holder) };
-                let is_for_good = standby.is_for_good;
-                let tenure = Tenure { claimed_from: Some(holder), is_for_good, ..Tenure::default() };
-                self.take(at, cause, tenure, now);
-            }
-        }
-    }
-
-    fn take(&mut self, at: Place, cause: Cause, tenure: Tenure, now: BoottimeNs) {
-        self.enter(at, State::Holding(Tenure { taken_at: now, ..tenure }));
-        self.changes.push((at, Change::Taken(cause)));
-        self.arm(at, Slot::Announce, now, announcements::FIRST_STEP);
-    }
-
-    /// No candidate any more: what is held is answered for until another claims it.
-    fn leave(&mut self, at: Place, now: BoottimeNs) {
-        match self.holds[&at].state {
-            // It has been claimed already.
-            State::Holding(Tenure { challenge: Some(Challenge { by, heard_at, .. }), .. })
-                if now <= heard_at + DEFEND_AFTER_NS && !self.is_gone(at, by) =>
-            {
-                self.begin(at, now);
-            }
-            State::Holding(_) if self.rules.leaves_softly => {
-                self.enter(at, State::Leaving);
-                self.arm(at, Slot::Wait, now + LEAVE_AFTER_NS, 0);
-            }
-            State::Leaving => {}
-            _ => self.begin(at, now),
-        }
-    }
-
-    /// The next in line asks now and then.
-    fn ensure_audit(&mut self, at: Place, now: BoottimeNs) {
-        let is_auditor = self.is_auditor(at);
-        let Some(Hold { state: State::Standby(standby), due, .. }) = self.holds.get_mut(&at) else { return };
-        match (is_auditor, due[Slot::Ask as usize]) {
-            (true, None) => self.arm(at, Slot::Ask, now + AUDIT_INTERVAL_NS, 0),
-            (false, Some(_)) => {
-                standby.unanswered = 0; // of the next audit
-                self.cancel(at, Slot::Ask);
-            }
-            _ => {}
-        }
-    }
-
-    fn is_auditor(&self, at: Place) -> bool {
-        self.asks_in_vain(at).is_some()
-    }
-
-    /// After how many asks of its audit without an answer this node takes the unit, if it is to ask.
-    fn asks_in_vain(&self, at: Place) -> Option<u8> {
-        let hold = &self.holds[&at];
-        let may = self.rules.audits && hold.wanted.asks();
-        self.peers.asks_in_vain(at.ifindex, hold, self.me, self.rules).filter(|_| may)
-    }
-
-    /// Asks a peer, or everyone, whether they hold the unit too.
-    fn check(&mut self, at: Place, peer: Option<NodeId>, cause: CheckCause, now: BoottimeNs) {
-        let Some(Hold { state: State::Holding(tenure), .. }) = self.holds.get_mut(&at) else { return };
-        let new = Check::new(peer, cause);
-        let merged = tenure.check.map_or(new, |check| check.merged(new));
-        // Whoever has just been reached again may not have heard the asks so far.
-        if new.tells || tenure.check != Some(merged) {
-            tenure.check = Some(Check { asked: 0, ..merged });
-            self.arm(at, Slot::Ask, now, 0);
-        }
-    }
-
-    fn forget(&mut self, at: Place) {
-        let Some(mut hold) = self.holds.remove(&at) else { return };
-        if hold.is_held() {
-            self.changes.push((at, Change::Released));
-        }
-        self.timers.cancel_all(at, &mut hold.due);
-        self.unit_of.retain(|_, unit| *unit != at);
-        self.version += 1;
-        self.needs_version += 1;
-    }
-
-    /// Replaces the state; nothing of the old one is due any more.
-    fn enter(&mut self, at: Place, state: State) {
-        let hold = self.holds.get_mut(&at).expect("callers have seen it");
-        self.timers.cancel_all(at, &mut hold.due);
-        let before = hold.entry();
-        hold.state = state;
-        self.version += u64::from(hold.entry() != before);
-        self.needs_version += 1;
-    }
-
-    fn arm(&mut self, at: Place, slot: Slot, due: BoottimeNs, step: u8) {
-        if let Some(hold) = self.holds.get_mut(&at) {
-            self.timers.arm(at, &mut hold.due, slot, due, step);
-        }
-    }
-
-    fn cancel(&mut self, at: Place, slot: Slot) {
-        if let Some(hold) = self.holds.get_mut(&at) {
-            self.timers.cancel(at, &mut hold.due, slot);
-        }
     }
 }
 

@@ -1,0 +1,90 @@
+//! What follows from a new view of the configuration or the interfaces.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lb_common::maps::Iface;
+use tracing::warn;
+
+use super::{Agent, hooks};
+use crate::{
+    model::{BoottimeNs, Place},
+    multicast::{self, Membership, kernel_memberships},
+    wishes::wishes,
+};
+
+impl Agent {
+    pub(super) fn follow(&mut self, now: BoottimeNs) {
+        self.is_view_new = false;
+        self.ensure_hooks(false);
+        let usable = self.interfaces.iter().filter(|interface| self.hooks.is_usable(interface.index));
+        let ifaces: BTreeMap<u32, Iface> = usable
+            .clone()
+            .map(|interface| {
+                let mac = interface.mac.unwrap_or_default();
+                (interface.index, self.group.own(interface).iface(mac))
+            })
+            .collect();
+        let peers: BTreeSet<Place> = usable
+            .clone()
+            .flat_map(|interface| {
+                let ifindex = interface.index;
+                self.group.peer_addresses(interface).map(move |address| Place { ifindex, address })
+            })
+            .collect();
+        let wishes = wishes(&self.group.view, self.group.me(), usable, self.is_drained);
+        self.groups.follow(multicast::wanted(&self.group.view.units, self.group.me(), &self.hooks.usable()));
+        self.compare_groups();
+        let adopted = std::mem::take(&mut self.adopted);
+        self.holding.follow(&wishes, self.group.view.failback, |place| adopted.contains(place), now);
+        self.probed_version = None;
+        self.resolve_peers();
+        let written = self.tables.set_ifaces(&ifaces).and_then(|()| self.tables.set_peers(&peers));
+        if let Err(error) = written {
+            self.report(error.to_string());
+        }
+    }
+
+    /// Goes on with the multicast groups that are wanted.
+    pub(super) fn join_groups(&mut self) {
+        let mirror = &self.mirror;
+        let refused = self.groups.step(|| mirror.announced().filter_map(Membership::of).collect());
+        for refused in refused {
+            warn!("{}", refused.text(&self.interface_name(refused.membership.ifindex)));
+        }
+    }
+
+    /// Looks at what groups the kernel really is in.
+    pub(super) fn compare_groups(&mut self) {
+        if self.groups.is_empty() {
+            return;
+        }
+        match kernel_memberships() {
+            Ok(actual) => self.groups.compare(&actual),
+            Err(error) => self.report(format!("read the multicast groups of the kernel: {error}")),
+        }
+    }
+
+    /// Attaches what is to be attached. VIPs of an interface that refuses are not announced there.
+    pub(super) fn ensure_hooks(&mut self, verify: bool) {
+        let usable_before = self.hooks.usable();
+        let request = hooks::Request {
+            choice: self.settings.hook,
+            wanted: self.plan.interfaces.as_deref(),
+            interfaces: &self.interfaces,
+            needs_egress: self.has_local_vip(),
+            may_swap: self.mirror.is_whole() && !self.holding.is_asking(),
+            verify,
+        };
+        let result = self.hooks.ensure(&request, &mut self.programs, &self.pins, &self.sender);
+        self.is_view_new |= verify && self.hooks.usable() != usable_before;
+        if let Err(trouble) = result {
+            self.report(trouble);
+        }
+    }
+
+    /// Whether a VIP is an address of this host, as under kube-proxy IPVS.
+    pub(super) fn has_local_vip(&self) -> bool {
+        let mut local = self.interfaces.iter().flat_map(|interface| &interface.addresses);
+        local.any(|&(address, _)| self.group.is_vip(address))
+    }
+}
