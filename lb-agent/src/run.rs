@@ -54,6 +54,8 @@ pub struct Options {
 /// When the configuration is wrong at the start, another agent has the pins, or the kernel refuses the programs.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut file = ConfigFile::open(&options.config)?;
+    // Before the first look, so that no change falls between.
+    let monitor = Monitor::new()?;
     let interfaces = netlink::interfaces()?;
     let config = file.load(&interfaces)?;
     info!(file = %options.config.display(), vips = config.vips.addresses().count(), "configuration read");
@@ -74,7 +76,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let claims = Claims::new(events).context("watch the ring buffer of claims")?;
     let probing =
         Probing::start(options.timing, options.realtime).context("start the thread that probes peers")?;
-    serve(agent, file, claims, probing).await
+    serve(agent, file, monitor, claims, probing).await
 }
 
 /// Peers are known by their link-layer addresses: an answer of theirs must not be taken for a stranger's.
@@ -88,10 +90,10 @@ async fn resolve_peers(agent: &mut Agent) {
 async fn serve(
     mut agent: Agent,
     mut file: ConfigFile,
+    monitor: Monitor,
     mut claims: Claims,
     mut probing: Probing,
 ) -> anyhow::Result<()> {
-    let monitor = Monitor::new()?;
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     let mut shutdowns = Shutdowns::listen();
