@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use lb_common::wire::{arp, icmpv6::ndp};
+use lb_common::wire::{arp, ethernet::MIN_FRAME_LEN, icmpv6::ndp};
 use nix::{
     sched::{CpuSet, sched_setaffinity},
     sys::socket::{LinkAddr, MsgFlags, MultiHeaders, sendmmsg},
@@ -62,9 +62,9 @@ pub fn flood(client: &Host, targets: &[IpAddr], requests: u64, is_answered: bool
     })?
 }
 
-/// What asks for an address.
+/// What asks for an address, as long as a frame from a real wire is.
 fn request(client: &Host, target: IpAddr) -> Vec<u8> {
-    match target {
+    let mut frame = match target {
         IpAddr::V4(target) => {
             arp::Frame::request(client.mac, client.address.octets(), target.octets()).as_bytes().to_vec()
         }
@@ -72,7 +72,9 @@ fn request(client: &Host, target: IpAddr) -> Vec<u8> {
             let frame = ndp::Frame::solicitation(client.mac, client.ipv6.octets(), target.octets());
             frame.as_bytes().to_vec()
         }
-    }
+    };
+    frame.resize(frame.len().max(MIN_FRAME_LEN), 0);
+    frame
 }
 
 fn send(socket: &PacketSocket, frames: &[Vec<u8>], requests: u64) -> anyhow::Result<()> {
