@@ -32,11 +32,10 @@ pub fn drain(pin_dir: &Path) -> anyhow::Result<()> {
     let is_new = pins.mark_drained(true)?;
     let mut tables = Tables::open(&pins.maps())?;
     tables.set_agent(Agent { admin_down: 1, ..tables.agent()? })?;
-    if pins.is_locked() && hands_over(&tables)? {
-        println!("{}", if is_new { "drained: this node answers for no VIP" } else { "drained already" });
-        return Ok(());
+    let has_handed_over = pins.is_locked() && hands_over(&tables)?;
+    if !has_handed_over {
+        tables.set_agent(Agent { admin_down: 1, valid_until_ns: clock::boottime_ns(), ..tables.agent()? })?;
     }
-    tables.set_agent(Agent { admin_down: 1, valid_until_ns: clock::boottime_ns(), ..tables.agent()? })?;
     println!("{}", if is_new { "drained: this node answers for no VIP" } else { "drained already" });
     Ok(())
 }
