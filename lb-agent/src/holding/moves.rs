@@ -112,6 +112,11 @@ impl Holding {
             {
                 self.begin(at, now);
             }
+            State::Holding(Tenure { check: Some(Check { peer: Some(by), cause, .. }), .. })
+                if cause.is_a_claim() && !self.is_gone(at, by) =>
+            {
+                self.begin(at, now);
+            }
             State::Holding(_) if self.rules.leaves_softly => {
                 self.enter(at, State::Leaving);
                 self.arm(at, Slot::Wait, now + LEAVE_AFTER_NS, 0);

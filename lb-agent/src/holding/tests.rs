@@ -397,6 +397,17 @@ fn a_claimer_takes_an_announcement_that_crosses_its_claim_for_no_defence() {
 }
 
 #[test]
+fn a_claim_that_is_being_verified_when_the_node_is_drained_is_one() {
+    let mut play = Play::behind();
+    play.follow(candidate(&[ME, WORSE]));
+    play.for_ns(S);
+    play.hear(BETTER, Saying::Announcement);
+    assert_eq!(play.role(), Role::Announce, "a defence, until the next turn shows the drain");
+    play.follow(wanted(&[1], &[ME, WORSE], Part::Leaver));
+    assert_eq!(play.role(), Role::Suppress);
+}
+
+#[test]
 fn a_predecessor_that_comes_up_is_asked_and_told_if_it_holds_too() {
     let mut play = Play::in_place();
     play.judge(BETTER, UP);

@@ -29,7 +29,7 @@ const ACTS: [Act; 7] = [
     act("port cut", Fault::PortCut, 1_500, 300, 0),
     act("agent frozen past its lease", Fault::Frozen, LEASE_TTL * 1_000 + 1_000, 150, 0),
     act("agent killed", Fault::Killed, LEASE_TTL * 1_000 + 1_000, 150, 0),
-    act("node drained", Fault::Drained, 1_500, 100, 30),
+    act("node drained", Fault::Drained, 1_500, 100, 75),
     act("holds but does not answer", Fault::Silent, 4_000, 7_000, 0),
     act("segment parted", Fault::Parted, 2_000, 300, 0),
     act("segment whole again", Fault::Joined, 1_000, 100, 75),
