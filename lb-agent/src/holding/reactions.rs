@@ -117,11 +117,11 @@ impl Holding {
         }
         standby.is_outdated = false;
         let holder_before = standby.holder;
-        if is_news && let Some(before) = self.live(at, standby.holder) {
-            standby.before = Some((before, now + BEFORE_COUNTS_NS));
-        }
         if is_news {
             standby.unanswered = 0; // this one has not been asked yet
+            if let Some(before) = self.live(at, standby.holder) {
+                standby.before = Some((before, now + BEFORE_COUNTS_NS));
+            }
         }
         standby.holder = Some(peer);
         // An announcement shows what an agent believes, an answer what its kernel does: only that passes the audit.
