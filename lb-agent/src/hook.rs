@@ -99,17 +99,8 @@ mod tests {
     use super::*;
 
     fn interface(index: u32, kind: Option<&str>) -> Interface {
-        Interface {
-            index,
-            name: format!("if{index}"),
-            mac: Some([2, 0, 0, 0, 0, 1]),
-            is_running: true,
-            kind: kind.map(str::to_owned),
-            lower: None,
-            xdp_program: None,
-            unsettled: Vec::new(),
-            addresses: vec![],
-        }
+        let (name, kind) = (format!("if{index}"), kind.map(str::to_owned));
+        Interface { index, name, kind, ..Interface::eth0([2, 0, 0, 0, 0, 1], &[]) }
     }
 
     fn auto(interface: &Interface, all: &[Interface], strips: bool) -> Hook {

@@ -85,6 +85,28 @@ pub const fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
+#[cfg(test)]
+impl Interface {
+    /// `eth0` with index 2, up, with these addresses (`10.0.0.1/24`).
+    pub fn eth0(mac: Mac, addresses: &[&str]) -> Self {
+        let net = |text: &&str| {
+            let net: ipnet::IpNet = text.parse().expect("an address with a prefix length");
+            (net.addr(), net.prefix_len())
+        };
+        Self {
+            index: 2,
+            name: "eth0".to_owned(),
+            mac: Some(mac),
+            is_running: true,
+            kind: None,
+            lower: None,
+            xdp_program: None,
+            unsettled: Vec::new(),
+            addresses: addresses.iter().map(net).collect(),
+        }
+    }
+}
+
 /// A link-layer address for people.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MacText(pub Mac);

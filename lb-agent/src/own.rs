@@ -72,21 +72,7 @@ mod tests {
     const MAC: Mac = [2, 0, 0, 0, 0, 1];
 
     fn own(addresses: &[&str], known: &[&str], vip: &str) -> Own {
-        let net = |text: &&str| {
-            let net: ipnet::IpNet = text.parse().unwrap();
-            (net.addr(), net.prefix_len())
-        };
-        let interface = Interface {
-            index: 2,
-            name: "eth0".to_owned(),
-            mac: Some(MAC),
-            is_running: true,
-            kind: None,
-            lower: None,
-            xdp_program: None,
-            unsettled: Vec::new(),
-            addresses: addresses.iter().map(net).collect(),
-        };
+        let interface = Interface::eth0(MAC, addresses);
         let known: Vec<IpAddr> = known.iter().map(|address| address.parse().unwrap()).collect();
         Own::of(&interface, &known, |address| address.to_string() == vip)
     }

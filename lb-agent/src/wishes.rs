@@ -95,17 +95,7 @@ mod tests {
     const ME: NodeId = 7;
 
     fn eth0() -> Interface {
-        Interface {
-            index: 2,
-            name: "eth0".to_owned(),
-            mac: Some(MAC),
-            is_running: true,
-            kind: None,
-            lower: None,
-            xdp_program: None,
-            unsettled: Vec::new(),
-            addresses: vec![("10.77.0.1".parse().unwrap(), 16)],
-        }
+        Interface::eth0(MAC, &["10.77.0.1/16"])
     }
 
     fn unit(addresses: &[&str], order: &[NodeId]) -> Unit {

@@ -313,17 +313,8 @@ fn of_very_many_problems_the_first_are_told() {
 }
 
 fn interface(name: &str, address: &str) -> Interface {
-    Interface {
-        index: 2,
-        name: name.to_owned(),
-        mac: None,
-        is_running: true,
-        kind: None,
-        lower: None,
-        xdp_program: None,
-        unsettled: Vec::new(),
-        addresses: vec![(address.parse().unwrap(), 24)],
-    }
+    let eth0 = Interface::eth0([0; 6], &[&format!("{address}/24")]);
+    Interface { name: name.to_owned(), mac: None, ..eth0 }
 }
 
 #[test]

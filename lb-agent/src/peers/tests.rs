@@ -3,21 +3,7 @@ use super::*;
 const IFINDEX: u32 = 2;
 
 fn interface(addresses: &[&str]) -> Interface {
-    let net = |text: &&str| {
-        let net: ipnet::IpNet = text.parse().unwrap();
-        (net.addr(), net.prefix_len())
-    };
-    Interface {
-        index: IFINDEX,
-        name: "eth0".to_owned(),
-        mac: Some([2, 0, 0, 0, 0, 1]),
-        is_running: true,
-        kind: None,
-        lower: None,
-        xdp_program: None,
-        unsettled: Vec::new(),
-        addresses: addresses.iter().map(net).collect(),
-    }
+    Interface { index: IFINDEX, ..Interface::eth0([2, 0, 0, 0, 0, 1], addresses) }
 }
 
 /// Node `n1` and its peer `n2`, with the number of the latter.

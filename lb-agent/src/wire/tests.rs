@@ -8,21 +8,7 @@ const PEER: Mac = [2, 0, 0, 0, 0, 2];
 const NODE: NodeId = 7;
 
 fn interface(addresses: &[&str]) -> Interface {
-    let own = |address: &&str| {
-        let net: ipnet::IpNet = address.parse().unwrap();
-        (net.addr(), net.prefix_len())
-    };
-    Interface {
-        index: 2,
-        name: "eth0".to_owned(),
-        mac: Some(MAC),
-        is_running: true,
-        kind: None,
-        lower: None,
-        xdp_program: None,
-        unsettled: Vec::new(),
-        addresses: addresses.iter().map(own).collect(),
-    }
+    Interface::eth0(MAC, addresses)
 }
 
 fn ipv6(address: &str) -> [u8; 16] {
