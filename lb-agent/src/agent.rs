@@ -13,8 +13,6 @@ mod view;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    net::IpAddr,
-    sync::Arc,
 };
 
 use departure::Departure;
@@ -27,7 +25,7 @@ use crate::{
     attach::{AttachError, Programs},
     claims::Heard,
     clock,
-    holding::{Failback, Holding, Message, Rules},
+    holding::{Holding, Message, Rules},
     hook::HookChoice,
     lease::LeaseWatch,
     mirror::Mirror,
@@ -35,7 +33,8 @@ use crate::{
     multicast::Groups,
     pace::Pace,
     pins::{LockedPins, PinError},
-    roster::{Node, discriminator},
+    plan::Plan,
+    roster::discriminator,
     sbfd::{Liveness, SessionKey, Target},
     shutdown::Shutdown,
     tables::{TableError, Tables},
@@ -54,21 +53,6 @@ pub struct Settings {
     pub hook: HookChoice,
     /// How long the kernel goes on answering without the agent, in ns.
     pub lease_ttl_ns: u64,
-}
-
-/// What the configuration says, resolved to plain values.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Plan {
-    /// Names of the interfaces to announce on; `None`: that of the default route.
-    pub interfaces: Option<Vec<String>>,
-    /// The nodes of the group; `None`: this node alone.
-    pub nodes: Option<Vec<Node>>,
-    /// VIPs that one of the nodes announces, those that go together as one unit.
-    pub units: Vec<Arc<[IpAddr]>>,
-    /// Known VIPs of others.
-    pub suppress: Vec<IpAddr>,
-    /// When a node that comes back takes its VIPs.
-    pub failback: Failback,
 }
 
 /// What ends the agent.

@@ -1,7 +1,9 @@
 //! `lb-agent run`: waits for whatever may change the picture, and takes a turn.
 
 use std::{
+    net::IpAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,15 +15,17 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    agent::{Agent, Plan, Settings},
+    agent::{Agent, Settings},
     alarm::Alarm,
     attach::Programs,
     claims::Claims,
     clock,
     config::{self, Config},
+    election,
     model::Interface,
     netlink::{self, Monitor},
     pins::LockedPins,
+    plan::{Interfaces, Plan, PlannedUnit},
     sbfd::{Timing, probing::Probing},
     shutdown::Shutdowns,
     tables,
@@ -248,12 +252,18 @@ fn node_name(config: &Config) -> anyhow::Result<String> {
 fn plan(config: &Config) -> Plan {
     let nodes = config.nodes.as_ref();
     Plan {
-        interfaces: config.interface_names(),
+        interfaces: config.interface_names().map_or(Interfaces::OfDefaultRoute, Interfaces::Named),
         nodes: nodes.map(|nodes| nodes.iter().map(|(node, _)| node.clone()).collect()),
-        units: config.vips.units(),
+        units: config.vips.units().into_iter().filter_map(planned_unit).collect(),
         suppress: config.suppress.addresses().collect(),
         failback: config.failback,
     }
+}
+
+/// A unit that each node of the file may announce, wherever the file says.
+fn planned_unit(addresses: Arc<[IpAddr]>) -> Option<Arc<PlannedUnit>> {
+    let key = election::key(&addresses)?;
+    Some(Arc::new(PlannedUnit { addresses, key, candidates: None, interfaces: None }))
 }
 
 /// Before 5.11, BPF maps count against this limit. Where it cannot be raised, loading says so.

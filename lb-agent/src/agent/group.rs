@@ -9,14 +9,14 @@ use std::{
 use lb_common::wire::ethernet::Mac;
 use tracing::{debug, warn};
 
-use super::Plan;
 use crate::{
-    election::{self, NodeId},
+    election::NodeId,
     holding::{Holding, Station},
     model::{BoottimeNs, Interface},
     netlink,
     own::Own,
     peers::Peers,
+    plan::{Plan, PlannedUnit},
     ranks::Ranks,
     roster::{Node, Roster},
     sbfd::{Liveness, SessionKey, Target},
@@ -72,12 +72,14 @@ impl Group {
         let roster = &mut self.roster;
         let candidates: Vec<(NodeId, &str)> =
             nodes.iter().filter_map(|node| Some((roster.number(&node.name)?, node.name.as_str()))).collect();
-        let keyed = plan.units.iter().filter_map(|unit| Some((election::key(unit)?, unit)));
-        let (keys, units): (Vec<IpAddr>, Vec<&Arc<[IpAddr]>>) = keyed.unzip();
+        let keys: Vec<IpAddr> = plan.units.iter().map(|unit| unit.key).collect();
         let orders = self.ranks.orders(&candidates, &keys);
-        let unit = |(addresses, order)| Unit { addresses: Arc::clone(addresses), order };
+        let unit = |(planned, order): (&Arc<PlannedUnit>, _)| Unit {
+            addresses: Arc::clone(&planned.addresses),
+            order,
+        };
         self.view = View {
-            units: units.into_iter().zip(orders).map(unit).collect(),
+            units: plan.units.iter().zip(orders).map(unit).collect(),
             suppress: plan.suppress.clone(),
             failback: plan.failback,
         };

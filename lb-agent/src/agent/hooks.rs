@@ -13,6 +13,7 @@ use crate::{
     model::Interface,
     netlink,
     pins::LockedPins,
+    plan::Interfaces,
     self_test::self_test,
     sys,
     wire::Sender,
@@ -22,8 +23,8 @@ use crate::{
 pub struct Request<'a> {
     /// What the operator asked for.
     pub choice: HookChoice,
-    /// Names; `None`: the interface of the default route.
-    pub wanted: Option<&'a [String]>,
+    /// Which of them.
+    pub wanted: &'a Interfaces,
     /// Every interface.
     pub interfaces: &'a [Interface],
     /// Whether requests that leave have to be looked at.
@@ -117,13 +118,10 @@ impl Hooks {
     }
 
     fn wanted<'a>(request: &Request<'a>) -> Vec<&'a Interface> {
-        let default;
-        let names: &[String] = match request.wanted {
-            Some(names) => names,
-            None => {
-                default = netlink::default_route_interface();
-                default.as_slice()
-            }
+        let names: Vec<String> = match request.wanted {
+            Interfaces::OfDefaultRoute => netlink::default_route_interface().into_iter().collect(),
+            Interfaces::Named(names) => names.clone(),
+            Interfaces::Discovered { also } => also.iter().cloned().collect(),
         };
         let find = |name: &String| {
             request.interfaces.iter().find(|interface| interface.name == *name && interface.mac.is_some())

@@ -69,7 +69,7 @@ impl Agent {
         let usable_before = self.hooks.usable();
         let request = hooks::Request {
             choice: self.settings.hook,
-            wanted: self.plan.interfaces.as_deref(),
+            wanted: &self.plan.interfaces,
             interfaces: &self.interfaces,
             needs_egress: self.has_local_vip(),
             may_swap: self.mirror.is_whole() && !self.holding.is_asking(),
