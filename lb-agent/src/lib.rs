@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod diff;
+pub mod discovery;
 pub mod election;
 pub mod holding;
 pub mod hook;

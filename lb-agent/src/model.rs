@@ -34,8 +34,14 @@ pub struct Interface {
     pub name: String,
     /// Link-layer address; `None` where it is not an Ethernet address.
     pub mac: Option<Mac>,
+    /// Administratively up.
+    pub is_up: bool,
     /// Administratively up and with carrier.
     pub is_running: bool,
+    /// Set not to resolve addresses by ARP or NDP.
+    pub is_noarp: bool,
+    /// Index of the interface that this one is a port of: a bridge, a bond, a VRF.
+    pub master: Option<u32>,
     /// Kind of virtual device (`veth`, `bridge`, ...) as rtnetlink names it; `None` for a NIC.
     pub kind: Option<String>,
     /// Index of the device below, for a VLAN or the like.
@@ -97,7 +103,10 @@ impl Interface {
             index: 2,
             name: "eth0".to_owned(),
             mac: Some(mac),
+            is_up: true,
             is_running: true,
+            is_noarp: false,
+            master: None,
             kind: None,
             lower: None,
             xdp_program: None,

@@ -72,7 +72,10 @@ fn interface(message: RouteNetlinkMessage) -> Option<Interface> {
         index: message.header.index,
         name: String::new(),
         mac: None,
+        is_up: flags.contains(LinkFlags::Up),
         is_running: flags.contains(LinkFlags::Up | LinkFlags::Running),
+        is_noarp: flags.contains(LinkFlags::Noarp),
+        master: None,
         kind: None,
         lower: None,
         xdp_program: None,
@@ -83,6 +86,7 @@ fn interface(message: RouteNetlinkMessage) -> Option<Interface> {
         match attribute {
             LinkAttribute::IfName(name) => interface.name = name,
             LinkAttribute::Address(mac) if is_ethernet => interface.mac = mac.try_into().ok(),
+            LinkAttribute::Controller(master) if master != 0 => interface.master = Some(master),
             LinkAttribute::Link(lower) => interface.lower = Some(lower),
             LinkAttribute::LinkInfo(infos) => {
                 interface.kind = infos.into_iter().find_map(|info| match info {

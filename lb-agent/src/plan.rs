@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-use crate::{holding::Failback, roster::Node};
+use crate::{discovery::NamePatterns, holding::Failback, roster::Node};
 
 /// A source's whole word.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -32,6 +32,8 @@ pub enum Interfaces {
     Discovered {
         /// Names of further ones.
         also: BTreeSet<String>,
+        /// Those that only look like one.
+        skip: NamePatterns,
     },
 }
 

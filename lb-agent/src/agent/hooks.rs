@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use crate::{
     attach::{self, AttachError, Pin, Programs, Slot, Target},
+    discovery::Carriers,
     hook::{self, Chosen, Hook, HookChoice},
     model::Interface,
     netlink,
@@ -44,6 +45,8 @@ struct Attached {
 
 /// The interfaces that carry our programs.
 pub struct Hooks {
+    /// Those that are to carry them, as last found.
+    carriers: Carriers,
     attached: BTreeMap<u32, Attached>,
     /// Programs of another agent version answer from maps that this one cannot read; they go on until this agent
     /// knows what it holds.
@@ -52,8 +55,8 @@ pub struct Hooks {
 
 impl Hooks {
     /// Nothing attached yet. With `is_upgrade`, pinned programs run over maps of another schema version.
-    pub const fn new(is_upgrade: bool) -> Self {
-        Self { attached: BTreeMap::new(), is_upgrade }
+    pub fn new(is_upgrade: bool) -> Self {
+        Self { carriers: Carriers::default(), attached: BTreeMap::new(), is_upgrade }
     }
 
     /// Whether VIPs may be announced on an interface.
@@ -66,6 +69,11 @@ impl Hooks {
         self.attached.keys().copied().collect()
     }
 
+    /// Whether units that do not name their interfaces are announced on this one.
+    pub fn is_default(&self, ifindex: u32) -> bool {
+        self.carriers.default.contains(&ifindex)
+    }
+
     /// Attaches to each wanted interface that is there, detaches from those no longer wanted.
     pub fn ensure(
         &mut self,
@@ -74,15 +82,15 @@ impl Hooks {
         pins: &LockedPins,
         sender: &Sender,
     ) -> Result<(), String> {
-        let wanted = Self::wanted(request);
+        self.follow(request);
+        let wanted: BTreeSet<u32> = self.carriers.all().collect();
         let mut problems = Vec::new();
-        for interface in &wanted {
+        for interface in request.interfaces.iter().filter(|interface| wanted.contains(&interface.index)) {
             if let Err(error) = self.ensure_one(interface, request, programs, pins, sender) {
                 self.attached.remove(&interface.index);
                 problems.push(error.to_string());
             }
         }
-        let wanted: BTreeSet<u32> = wanted.iter().map(|interface| interface.index).collect();
         self.attached.retain(|ifindex, _| wanted.contains(ifindex));
         for pin in Pin::all(pins).iter().filter(|pin| !wanted.contains(&pin.ifindex)) {
             info!(
@@ -117,16 +125,13 @@ impl Hooks {
         })
     }
 
-    fn wanted<'a>(request: &Request<'a>) -> Vec<&'a Interface> {
-        let names: Vec<String> = match request.wanted {
-            Interfaces::OfDefaultRoute => netlink::default_route_interface().into_iter().collect(),
-            Interfaces::Named(names) => names.clone(),
-            Interfaces::Discovered { also } => also.iter().cloned().collect(),
+    fn follow(&mut self, request: &Request<'_>) {
+        let default_route = match request.wanted {
+            Interfaces::OfDefaultRoute => netlink::default_route_interface(),
+            Interfaces::Named(_) | Interfaces::Discovered { .. } => None,
         };
-        let find = |name: &String| {
-            request.interfaces.iter().find(|interface| interface.name == *name && interface.mac.is_some())
-        };
-        names.iter().filter_map(find).collect()
+        let (wanted, all) = (request.wanted, request.interfaces);
+        self.carriers = Carriers::of(wanted, default_route.as_deref(), all, &self.carriers);
     }
 
     fn ensure_one(
