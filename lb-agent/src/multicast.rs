@@ -17,7 +17,11 @@ pub use igmp6::kernel_memberships;
 use lb_common::wire::ipv6;
 pub use sockets::Sockets;
 
-use crate::{election::NodeId, model::Place, wishes::Unit};
+use crate::{
+    election::NodeId,
+    model::Place,
+    wishes::{Carrier, Unit},
+};
 
 /// Joins and leaves of one turn: each has the kernel walk the interface's list, and the decision loop must go on.
 const AT_A_TIME: usize = 1_000;
@@ -42,16 +46,24 @@ impl Membership {
     }
 }
 
-/// The groups of the VIPs that `me` is a candidate for, drained or not, on each interface. VIPs with the same last 24 bits
-/// share one.
+/// The groups of the VIPs that `me` is a candidate for, drained or not, on each interface where they are announced. VIPs with
+/// the same last 24 bits share one.
 #[must_use]
-pub fn wanted(units: &[Unit], me: NodeId, ifindexes: &BTreeSet<u32>) -> BTreeSet<Membership> {
+pub fn wanted<'a>(
+    units: &[Unit],
+    me: NodeId,
+    carriers: impl Iterator<Item = Carrier<'a>> + Clone,
+) -> BTreeSet<Membership> {
     let has_ipv6 = |unit: &&Unit| unit.addresses.iter().any(IpAddr::is_ipv6);
     let units = units.iter().filter(has_ipv6).filter(|unit| unit.order.contains(&me));
-    let addresses = units.flat_map(|unit| unit.addresses.iter());
-    let places =
-        addresses.flat_map(|&address| ifindexes.iter().map(move |&ifindex| Place { ifindex, address }));
-    places.filter_map(Membership::of).collect()
+    let places = |unit: &'_ Unit| {
+        let carriers = carriers.clone().filter(|&carrier| unit.is_on(carrier));
+        let places = carriers.flat_map(|Carrier { interface, .. }| {
+            unit.addresses.iter().map(|&address| Place { ifindex: interface.index, address })
+        });
+        places.filter_map(Membership::of).collect::<Vec<_>>()
+    };
+    units.flat_map(places).collect()
 }
 
 /// What joins and leaves groups.

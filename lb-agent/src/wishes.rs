@@ -1,6 +1,10 @@
 //! What this node has to do with each VIP on each interface, from its view of the group and its interfaces.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use crate::{
     election::NodeId,
@@ -15,6 +19,28 @@ pub struct Unit {
     pub addresses: Arc<[IpAddr]>,
     /// The candidates, best first.
     pub order: Arc<[NodeId]>,
+    /// Names of the interfaces to announce them on; `None`: those for units that name none.
+    pub interfaces: Option<Arc<BTreeSet<String>>>,
+}
+
+impl Unit {
+    /// Whether it is announced on an interface.
+    #[must_use]
+    pub fn is_on(&self, carrier: Carrier<'_>) -> bool {
+        match &self.interfaces {
+            Some(names) => names.contains(&carrier.interface.name),
+            None => carrier.is_default,
+        }
+    }
+}
+
+/// An interface that may carry VIPs.
+#[derive(Clone, Copy, Debug)]
+pub struct Carrier<'a> {
+    /// The interface.
+    pub interface: &'a Interface,
+    /// Units that do not name their interfaces are announced here.
+    pub is_default: bool,
 }
 
 /// What the configuration says of the VIPs.
@@ -36,55 +62,55 @@ impl View {
     }
 }
 
-/// The part of node `me` in each unit, on each of `interfaces` that has an Ethernet address. A drained node, or one
-/// that is no candidate, leaves, and falls silent at once where nobody could follow it; so does an interface without
-/// carrier, or one whose IPv6 has only begun, for the units that could not be asked for on that account; a unit outside of an
-/// interface's prefixes is not asked for there (a proxy-ARP router would answer).
+/// The part of node `me` in each unit, on each of `carriers` that has an Ethernet address.
 #[must_use]
 pub fn wishes<'a>(
     view: &View,
     me: NodeId,
-    interfaces: impl IntoIterator<Item = &'a Interface>,
+    carriers: impl IntoIterator<Item = Carrier<'a>>,
     is_drained: bool,
 ) -> BTreeMap<Place, Wanted> {
-    let mut wishes = BTreeMap::new();
-    for interface in interfaces {
-        let Some(mac) = interface.mac else { continue };
-        let place = |address| Place { ifindex: interface.index, address };
-        let nobody: Arc<[NodeId]> = Arc::default();
-        wishes.extend(view.suppress.iter().map(|&address| {
-            let wanted = Wanted {
-                addresses: [address].into(),
-                order: Arc::clone(&nobody),
-                mac,
-                part: Part::Bystander,
-            };
-            (place(address), wanted)
-        }));
-        wishes.extend(view.units.iter().filter_map(|Unit { addresses, order }| {
-            let first = *addresses.first()?;
-            let is_fit = order.contains(&me) && !is_drained;
-            let has_others = order.iter().any(|&node| node != me);
-            let part = match (interface.is_running, is_fit, has_others) {
-                (true, true, _) if is_too_early(interface, addresses) => Part::Bystander,
-                (true, true, _) => {
-                    Part::Candidate { asks: addresses.iter().any(|&vip| interface.covers(vip)) }
-                }
-                (true, false, true) => Part::Leaver,
-                (false, ..) | (true, false, false) => Part::Bystander,
-            };
-            let wanted = Wanted { addresses: Arc::clone(addresses), order: Arc::clone(order), mac, part };
-            Some((place(first), wanted))
-        }));
-    }
-    wishes
+    let wishes = |carrier: Carrier<'a>| {
+        let suppressed = view.suppress.iter().filter_map(move |&address| suppressed(address, carrier));
+        suppressed.chain(view.units.iter().filter_map(move |unit| wish(unit, me, carrier, is_drained)))
+    };
+    carriers.into_iter().flat_map(wishes).collect()
+}
+
+/// A VIP of another group.
+fn suppressed(address: IpAddr, Carrier { interface, .. }: Carrier<'_>) -> Option<(Place, Wanted)> {
+    let place = Place { ifindex: interface.index, address };
+    let mac = interface.mac?;
+    Some((place, Wanted { addresses: [address].into(), order: Arc::default(), mac, part: Part::Bystander }))
+}
+
+/// The part of node `me` in one unit on one interface. A drained node, or one that is no candidate, leaves, and falls silent
+/// at once where nobody could follow it; so does an interface without carrier, or one whose IPv6 has only begun, for the
+/// units that could not be asked for on that account; a unit outside of an interface's prefixes is not asked for there (a
+/// proxy-ARP router would answer). On the interfaces that a unit does not name it is suppressed.
+#[must_use]
+pub fn wish(unit: &Unit, me: NodeId, carrier: Carrier<'_>, is_drained: bool) -> Option<(Place, Wanted)> {
+    let (Unit { addresses, order, interfaces: _ }, interface) = (unit, carrier.interface);
+    let place = Place { ifindex: interface.index, address: *addresses.first()? };
+    let is_fit = || order.contains(&me) && !is_drained;
+    let has_others = || order.iter().any(|&node| node != me);
+    let part = match () {
+        () if !interface.is_running || !unit.is_on(carrier) => Part::Bystander,
+        () if !is_fit() => match has_others() {
+            true => Part::Leaver,
+            false => Part::Bystander,
+        },
+        () if is_too_early(interface, addresses) => Part::Bystander,
+        () => Part::Candidate { asks: addresses.iter().any(|&vip| interface.covers(vip)) },
+    };
+    let mac = interface.mac?;
+    Some((place, Wanted { addresses: Arc::clone(addresses), order: Arc::clone(order), mac, part }))
 }
 
 /// Whether a unit has to wait for IPv6: none of its VIPs can be asked for now.
 fn is_too_early(interface: &Interface, unit: &[IpAddr]) -> bool {
-    let (early, others): (Vec<IpAddr>, Vec<IpAddr>) =
-        unit.iter().partition(|&&vip| interface.is_too_early_for(vip));
-    !early.is_empty() && !others.iter().any(|&vip| interface.covers(vip))
+    let is_early = |&&vip: &&IpAddr| interface.is_too_early_for(vip);
+    unit.iter().any(|vip| is_early(&vip)) && !unit.iter().any(|vip| !is_early(&vip) && interface.covers(*vip))
 }
 
 #[cfg(test)]
@@ -100,7 +126,11 @@ mod tests {
 
     fn unit(addresses: &[&str], order: &[NodeId]) -> Unit {
         let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
-        Unit { addresses, order: order.into() }
+        Unit { addresses, order: order.into(), interfaces: None }
+    }
+
+    fn on(interface: &Interface) -> [Carrier<'_>; 1] {
+        [Carrier { interface, is_default: true }]
     }
 
     fn view() -> View {
@@ -116,7 +146,7 @@ mod tests {
     }
 
     fn parts(interface: &Interface, is_drained: bool) -> Vec<(String, Part)> {
-        let wishes = wishes(&view(), ME, [interface], is_drained);
+        let wishes = wishes(&view(), ME, on(interface), is_drained);
         wishes.into_iter().map(|(place, wanted)| (place.address.to_string(), wanted.part)).collect()
     }
 
@@ -138,7 +168,7 @@ mod tests {
         let view = View { units: vec![dual_stack], ..View::default() };
         let asks = |address: &str| {
             let interface = Interface { addresses: vec![(address.parse().unwrap(), 64)], ..eth0() };
-            let wishes = wishes(&view, ME, [&interface], false);
+            let wishes = wishes(&view, ME, on(&interface), false);
             wishes.into_values().map(|wanted| wanted.part).collect::<Vec<_>>()
         };
         assert_eq!(asks("fd77::1"), [Part::Candidate { asks: true }]);
@@ -153,7 +183,7 @@ mod tests {
         let parts = |addresses: &[&str], unsettled: &[&str]| {
             let all = |addresses: &[&str]| addresses.iter().map(|own| (own.parse().unwrap(), 24)).collect();
             let interface = Interface { addresses: all(addresses), unsettled: all(unsettled), ..eth0() };
-            let wishes = wishes(&view, ME, [&interface], false);
+            let wishes = wishes(&view, ME, on(&interface), false);
             units.map(|vips| wishes[&Place { ifindex: 2, address: vips[0].parse().unwrap() }].part)
         };
         let [asks, does_not_ask] = [true, false].map(|asks| Part::Candidate { asks });
@@ -167,11 +197,32 @@ mod tests {
 
     #[test]
     fn the_vips_of_a_unit_go_together() {
-        let wishes = wishes(&view(), ME, [&eth0()], false);
+        let wishes = wishes(&view(), ME, on(&eth0()), false);
         let first = Place { ifindex: 2, address: "10.77.1.10".parse().unwrap() };
         assert_eq!(wishes[&first].addresses.len(), 2);
         assert_eq!(*wishes[&first].order, [3, ME]);
         assert_eq!(view().addresses().count(), 5);
+    }
+
+    #[test]
+    fn a_unit_is_announced_on_the_interfaces_that_it_names_and_suppressed_on_the_others() {
+        let named = |names: &[&str]| Some(Arc::new(names.iter().map(|&name| name.to_owned()).collect()));
+        let units = [None, named(&["eth1", "eth7"]), named(&["eth0", "eth1"]), named(&[])];
+        let unit = |(number, interfaces): (u8, _)| Unit {
+            interfaces,
+            ..unit(&[&format!("10.77.1.{number}")], &[ME, 3])
+        };
+        let view = View { units: (0..).zip(units).map(unit).collect(), ..View::default() };
+        let eth1 = Interface { index: 3, name: "eth1".to_owned(), ..eth0() };
+        let eth0 = eth0();
+        let carriers =
+            [Carrier { interface: &eth0, is_default: true }, Carrier { interface: &eth1, is_default: false }];
+        let wishes = wishes(&view, ME, carriers, false);
+        let parts: Vec<Part> = wishes.values().map(|wanted| wanted.part).collect();
+        let (announced, suppressed) = (Part::Candidate { asks: true }, Part::Bystander);
+        let on_eth0 = [announced, suppressed, announced, suppressed];
+        let on_eth1 = [suppressed, announced, announced, suppressed];
+        assert_eq!(parts, [on_eth0, on_eth1].concat());
     }
 
     #[test]
@@ -185,6 +236,6 @@ mod tests {
     #[test]
     fn an_interface_without_an_ethernet_address_has_nothing_to_say() {
         let tun = Interface { mac: None, ..eth0() };
-        assert_eq!(wishes(&view(), ME, [&tun], false), BTreeMap::new());
+        assert_eq!(wishes(&view(), ME, on(&tun), false), BTreeMap::new());
     }
 }

@@ -77,6 +77,7 @@ impl Group {
         let unit = |(planned, order): (&Arc<PlannedUnit>, _)| Unit {
             addresses: Arc::clone(&planned.addresses),
             order,
+            interfaces: planned.interfaces.clone(),
         };
         self.view = View {
             units: plan.units.iter().zip(orders).map(unit).collect(),

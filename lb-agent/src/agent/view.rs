@@ -9,7 +9,7 @@ use super::{Agent, hooks};
 use crate::{
     model::{BoottimeNs, Place},
     multicast::{self, Membership, kernel_memberships},
-    wishes::wishes,
+    wishes::{Carrier, wishes},
 };
 
 impl Agent {
@@ -31,8 +31,12 @@ impl Agent {
                 self.group.peer_addresses(interface).map(move |address| Place { ifindex, address })
             })
             .collect();
-        let wishes = wishes(&self.group.view, self.group.me(), usable, self.is_drained);
-        self.groups.follow(multicast::wanted(&self.group.view.units, self.group.me(), &self.hooks.usable()));
+        let carriers = usable.map(|interface| {
+            let is_default = self.hooks.is_default(interface.index);
+            Carrier { interface, is_default }
+        });
+        self.groups.follow(multicast::wanted(&self.group.view.units, self.group.me(), carriers.clone()));
+        let wishes = wishes(&self.group.view, self.group.me(), carriers, self.is_drained);
         self.compare_groups();
         let adopted = std::mem::take(&mut self.adopted);
         self.holding.follow(&wishes, self.group.view.failback, |place| adopted.contains(place), now);

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::Interface;
 
 /// What was asked of it, and the interfaces on which it refuses.
 #[derive(Debug, Default)]
@@ -50,6 +51,7 @@ fn the_groups_wanted_are_those_of_the_ipv6_vips_with_this_candidate() {
     let unit = |addresses: &[&str], order: &[NodeId]| Unit {
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
         order: Arc::from(order),
+        interfaces: None,
     };
     let units = [
         unit(&["10.77.1.10", "fd77::1:a"], &[3, 7]),
@@ -57,8 +59,18 @@ fn the_groups_wanted_are_those_of_the_ipv6_vips_with_this_candidate() {
         unit(&["fd77::2:b"], &[3]),
         unit(&["10.77.1.11"], &[7]),
     ];
-    let wanted = wanted(&units, 7, &[2, 5].into());
-    assert_eq!(wanted, [on(2, "ff02::1:ff01:a"), on(5, "ff02::1:ff01:a")].into());
+    let [eth0, eth1] = ["eth0", "eth1"].map(|name| Interface {
+        name: name.to_owned(),
+        index: if name == "eth0" { 2 } else { 5 },
+        ..Interface::eth0([2, 0, 0, 0, 0, 1], &[])
+    });
+    let wanted = |eth1_is_default| {
+        let eth0 = Carrier { interface: &eth0, is_default: true };
+        let eth1 = Carrier { interface: &eth1, is_default: eth1_is_default };
+        wanted(&units, 7, [eth0, eth1].into_iter())
+    };
+    assert_eq!(wanted(true), [on(2, "ff02::1:ff01:a"), on(5, "ff02::1:ff01:a")].into());
+    assert_eq!(wanted(false), [on(2, "ff02::1:ff01:a")].into());
 }
 
 #[test]

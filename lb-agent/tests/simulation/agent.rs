@@ -15,7 +15,7 @@ use lb_agent::{
     roster::{Roster, discriminator},
     run::TICK_NS,
     sbfd::{Initiator, Liveness, SessionKey},
-    wishes::{Unit, View, wishes},
+    wishes::{Carrier, Unit, View, wishes},
 };
 use lb_common::{
     maps::Agent as Record,
@@ -132,7 +132,11 @@ impl Agent {
         self.view.units.clear();
         for (unit, (addresses, order)) in cluster.units.iter().zip(orders).enumerate() {
             let order = order.iter().copied().filter(|&id| !is_excluded(id, unit)).collect();
-            self.view.units.push(Unit { addresses: std::sync::Arc::clone(addresses), order });
+            self.view.units.push(Unit {
+                addresses: std::sync::Arc::clone(addresses),
+                order,
+                interfaces: None,
+            });
         }
         self.is_view_new = true;
     }
@@ -259,7 +263,8 @@ impl Agent {
     }
 
     fn follow(&mut self, now: BoottimeNs) {
-        let wanted = wishes(&self.view, self.me, [&self.interface], self.is_drained);
+        let carrier = Carrier { interface: &self.interface, is_default: true };
+        let wanted = wishes(&self.view, self.me, [carrier], self.is_drained);
         let adopted = std::mem::take(&mut self.adopted);
         self.holding.follow(&wanted, self.view.failback, |place| adopted.contains(place), now);
         self.probed_version = None;
