@@ -1,9 +1,10 @@
 //! Who should announce a unit: the candidates in order, the first being the one to announce.
 //!
 //! Ascending sha256(node name + "#" + key), where the key is the text of an address: MetalLB's rule, so that a cluster
-//! which moves over keeps its announcers. Every node computes the same order from the same view.
+//! which moves over keeps its announcers. A candidate with a higher score (`preferredNodeSelectors`) goes before. Every node
+//! computes the same order from the same view.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, cmp::Reverse, net::IpAddr};
 
 use sha2::{Digest as _, Sha256};
 
@@ -20,27 +21,69 @@ pub fn key(addresses: &[IpAddr]) -> Option<IpAddr> {
     }
 }
 
-/// Puts candidates in order for many keys: what depends on a node's name alone is computed once.
+/// A node that may be elected. Of its hash, what depends on its name alone is computed once.
+#[derive(Clone, Debug)]
+pub struct Contender<'a> {
+    name: Cow<'a, str>,
+    prefix: Sha256,
+}
+
+/// Where a contender stands in an election: the one with the smallest is the first.
+pub type Rank<'a> = (Reverse<i64>, [u8; 32], &'a str);
+
+impl<'a> Contender<'a> {
+    /// The node with this name.
+    pub fn new(name: impl Into<Cow<'a, str>>) -> Self {
+        let name = name.into();
+        Self { prefix: Sha256::new().chain_update(&*name), name }
+    }
+
+    /// Where it stands with this score for the unit with this key.
+    #[must_use]
+    pub fn rank(&self, score: i64, key: &KeyText) -> Rank<'_> {
+        (Reverse(score), self.prefix.clone().chain_update(&key.0).finalize().into(), &self.name)
+    }
+}
+
+/// What is hashed of a unit's key.
+pub struct KeyText(String);
+
+impl KeyText {
+    /// Of this key.
+    #[must_use]
+    pub fn of(key: IpAddr) -> Self {
+        Self(format!("#{key}"))
+    }
+}
+
+/// Puts candidates in order for many keys.
 pub struct Election<'a> {
-    candidates: Vec<(NodeId, &'a str, Sha256)>,
+    candidates: Vec<(NodeId, i64, Contender<'a>)>,
 }
 
 impl<'a> Election<'a> {
-    /// An election among these nodes.
+    /// An election among these nodes, all of them with the same score.
     pub fn new(candidates: impl IntoIterator<Item = (NodeId, &'a str)>) -> Self {
-        let prepare = |(id, name): (NodeId, &'a str)| (id, name, Sha256::new().chain_update(name));
+        Self::with_scores(candidates.into_iter().map(|(id, name)| (id, name, 0)))
+    }
+
+    /// An election among these nodes: a higher score goes before all else.
+    pub fn with_scores(candidates: impl IntoIterator<Item = (NodeId, &'a str, i64)>) -> Self {
+        let prepare = |(id, name, score): (NodeId, &'a str, i64)| (id, score, Contender::new(name));
         Self { candidates: candidates.into_iter().map(prepare).collect() }
     }
 
     /// The candidates for the unit with this key, best first.
     #[must_use]
     pub fn order(&self, key: IpAddr) -> Box<[NodeId]> {
-        let suffix = format!("#{key}");
-        let hash = |prefix: &Sha256| -> [u8; 32] { prefix.clone().chain_update(&suffix).finalize().into() };
-        let mut ranked: Vec<([u8; 32], &str, NodeId)> =
-            self.candidates.iter().map(|(id, name, prefix)| (hash(prefix), *name, *id)).collect();
+        let key = KeyText::of(key);
+        let mut ranked: Vec<(Rank<'_>, NodeId)> = self
+            .candidates
+            .iter()
+            .map(|(id, score, contender)| (contender.rank(*score, &key), *id))
+            .collect();
         ranked.sort_unstable();
-        ranked.into_iter().map(|(_, _, id)| id).collect()
+        ranked.into_iter().map(|(_, id)| id).collect()
     }
 }
 
@@ -79,6 +122,13 @@ mod tests {
         for (names, key, expected) in vectors {
             assert_eq!(order(names, key), expected, "{key}");
         }
+    }
+
+    #[test]
+    fn a_higher_score_goes_before_the_hash() {
+        let scored = [(0, "n1", -1), (1, "n2", 7), (2, "n3", 0), (3, "n4", 0), (4, "n5", 7)];
+        let order = Election::with_scores(scored).order("172.18.255.200".parse().unwrap());
+        assert_eq!(*order, [4, 1, 3, 2, 0], "n5 n2, n4 n3, n1; without scores n4 n5 n1 n2 n3");
     }
 
     #[test]

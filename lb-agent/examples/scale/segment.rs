@@ -33,7 +33,9 @@ impl Segment {
         let nodes: Vec<(NodeId, &str)> = (0..).zip(names.iter().map(String::as_str)).collect();
         let key = |number: u32| Ipv4Addr::from(0x0a40_0000 + number).into();
         let keys: Vec<IpAddr> = (0..).map(key).take(UNITS).collect();
-        Self { orders: Ranks::default().orders(&nodes, &keys), keys }
+        let mut ranks = Ranks::default();
+        ranks.follow(&nodes);
+        Self { orders: keys.iter().map(|&key| ranks.order(key, None)).collect(), keys }
     }
 
     pub fn place(&self, unit: usize) -> Place {

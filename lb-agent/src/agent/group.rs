@@ -1,7 +1,7 @@
 //! The group as this agent sees it: who is a candidate for what, who is probed, and whose frames are whose.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     net::IpAddr,
     sync::Arc,
 };
@@ -72,18 +72,19 @@ impl Group {
         let roster = &mut self.roster;
         let candidates: Vec<(NodeId, &str)> =
             nodes.iter().filter_map(|node| Some((roster.number(&node.name)?, node.name.as_str()))).collect();
-        let keys: Vec<IpAddr> = plan.units.iter().map(|unit| unit.key).collect();
-        let orders = self.ranks.orders(&candidates, &keys);
-        let unit = |(planned, order): (&Arc<PlannedUnit>, _)| Unit {
+        self.ranks.follow(&candidates);
+        let unit = |planned: &Arc<PlannedUnit>| Unit {
             addresses: Arc::clone(&planned.addresses),
-            order,
+            order: self.ranks.order(planned.key, planned.candidates.as_ref()),
             interfaces: planned.interfaces.clone(),
         };
         self.view = View {
-            units: plan.units.iter().zip(orders).map(unit).collect(),
+            units: plan.units.iter().map(unit).collect(),
             suppress: plan.suppress.clone(),
             failback: plan.failback,
         };
+        let keys: HashSet<IpAddr> = plan.units.iter().map(|unit| unit.key).collect();
+        self.ranks.retain(|key| keys.contains(&key));
         self.vips = self.view.addresses().collect();
     }
 

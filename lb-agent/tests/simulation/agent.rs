@@ -124,8 +124,8 @@ impl Agent {
             .map(|&node| (self.roster.number(&name(node)).expect("few names"), node, name(node)))
             .collect();
         let candidates: Vec<(NodeId, &str)> = ids.iter().map(|(id, _, name)| (*id, name.as_str())).collect();
-        let keys: Vec<IpAddr> = cluster.units.iter().map(|unit| unit[0]).collect();
-        let orders = self.ranks.orders(&candidates, &keys);
+        self.ranks.follow(&candidates);
+        let orders = cluster.units.iter().map(|unit| self.ranks.order(unit[0], None));
         let is_excluded = |id: NodeId, unit: usize| {
             ids.iter().any(|(of, node, _)| *of == id && !view.is_candidate(unit, *node))
         };
