@@ -12,6 +12,7 @@
 //! VIPs that go together, such as the two of a dual-stack service: `vips: [10.77.1.10, [10.77.1.11, fd77::11]]`.
 
 mod address;
+mod cluster;
 mod group;
 mod problem;
 mod vips;
@@ -19,6 +20,7 @@ mod yaml;
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
+pub use cluster::ClusterConfig;
 pub use problem::{Problem, Problems};
 pub use vips::{Range, VipSet};
 use yaml::{Line, Node};
@@ -55,7 +57,8 @@ impl Config {
     /// Every problem of the file, in the order of its lines.
     pub fn parse(file: &str, text: &str) -> Result<Self, Problems> {
         let mut problems = Problems::new(file);
-        let config = Self::from_map(yaml::top_level(text, &mut problems), &mut problems);
+        let config =
+            Self::from_map(yaml::top_level(text, "write `vips: [...]`", &mut problems), &mut problems);
         problems.or(config)
     }
 
@@ -66,7 +69,10 @@ impl Config {
             lines.insert(key.clone(), line);
             match key.as_str() {
                 "node" => config.node = node_name(&node, line, problems),
-                "interfaces" => config.interfaces = Some(interfaces(&node, line, problems)),
+                "interfaces" => {
+                    let default = "leave the key out to take that of the default route";
+                    config.interfaces = Some(interfaces(&node, line, default, problems));
+                }
                 "vips" | "suppress" => {
                     names_vips = true;
                     let set = if key == "vips" { &mut config.vips } else { &mut config.suppress };
@@ -74,7 +80,7 @@ impl Config {
                 }
                 "nodes" => config.nodes = Some(group::nodes(&node, line, problems)),
                 "failback" => config.failback = group::failback(&node, line, problems),
-                unknown => unknown_key(unknown, line, problems),
+                unknown => unknown_key(unknown, &KEYS, line, problems),
             }
         }
         config.check_group(&lines, problems);
@@ -179,12 +185,13 @@ fn node_name(node: &Node, line: Line, problems: &mut Problems) -> Option<String>
     None
 }
 
-fn interfaces(node: &Node, line: Line, problems: &mut Problems) -> Vec<(String, Line)> {
+/// Names of interfaces; `default` says how to leave them out.
+fn interfaces(node: &Node, line: Line, default: &str, problems: &mut Problems) -> Vec<(String, Line)> {
     let items = yaml::list_of_text(node, "interfaces", line, problems);
     let mut first_lines: BTreeMap<String, Line> = BTreeMap::new();
     if items.is_empty() && matches!(node, Node::List(items) if items.is_empty()) {
-        let remedy = "name an interface, or leave the key out to take that of the default route";
-        problems.add(Some(line), "`interfaces` is empty".to_owned(), remedy);
+        let remedy = format!("name an interface, or {default}");
+        problems.add(Some(line), "`interfaces` is empty".to_owned(), &remedy);
     }
     for (name, line) in &items {
         if let Some(wrong) = wrong_interface_name(name) {
@@ -216,11 +223,11 @@ fn wrong_interface_name(name: &str) -> Option<&'static str> {
     }
 }
 
-fn unknown_key(key: &str, line: Line, problems: &mut Problems) {
-    let nearest = KEYS.into_iter().find(|known| is_near(key, known));
+fn unknown_key(key: &str, keys: &[&str], line: Line, problems: &mut Problems) {
+    let nearest = keys.iter().find(|known| is_near(key, known));
     let remedy = match nearest {
         Some(known) => format!("write `{known}`"),
-        None => format!("known keys are {}", KEYS.join(", ")),
+        None => format!("known keys are {}", keys.join(", ")),
     };
     problems.add(Some(line), format!("unknown key `{key}`"), &remedy);
 }

@@ -38,16 +38,15 @@ impl Node {
     }
 }
 
-/// The keys and values of the file.
-pub fn top_level(text: &str, problems: &mut Problems) -> Vec<(String, Line, Node)> {
-    const REMEDY: &str = "write `vips: [...]`";
+/// The keys and values of the file. `remedy` is for one that has none.
+pub fn top_level(text: &str, remedy: &str, problems: &mut Problems) -> Vec<(String, Line, Node)> {
     match serde_saphyr::from_str::<Node>(text) {
         Ok(Node::Map(map)) => return map,
-        Ok(Node::Null) => problems.add(None, "the file is empty".to_owned(), REMEDY),
+        Ok(Node::Null) => problems.add(None, "the file is empty".to_owned(), remedy),
         Ok(other) => {
-            problems.add(Some(1), format!("the file is {}, not keys with values", other.kind()), REMEDY)
+            problems.add(Some(1), format!("the file is {}, not keys with values", other.kind()), remedy)
         }
-        Err(_) if is_blank(text) => problems.add(None, "the file is empty".to_owned(), REMEDY),
+        Err(_) if is_blank(text) => problems.add(None, "the file is empty".to_owned(), remedy),
         Err(error) => {
             let line = error.location().map(|location| location.line()).filter(|&line| line > 0);
             let what = error.without_snippet().to_string();
@@ -58,7 +57,8 @@ pub fn top_level(text: &str, problems: &mut Problems) -> Vec<(String, Line, Node
     Vec::new()
 }
 
-fn is_blank(text: &str) -> bool {
+/// Whether there is nothing but comments.
+pub fn is_blank(text: &str) -> bool {
     text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
 }
 
