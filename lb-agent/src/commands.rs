@@ -2,18 +2,20 @@
 
 use std::{
     io::Write as _,
-    path::Path,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use lb_common::maps::{Agent, Role};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     attach::{self, Pin},
     clock,
-    pins::{LockedPins, Pins},
+    pins::{self, LockedPins, Pins},
     status,
     tables::Tables,
 };
@@ -100,6 +102,17 @@ pub fn status(pin_dir: &Path, as_json: bool) -> anyhow::Result<()> {
         }
         _ => Ok(()), // whoever reads may stop early, as `head` does
     }
+}
+
+/// Where the agent with these pins is asked, if nothing else is said: agents in namespaces of one host do not meet.
+#[must_use]
+pub fn default_socket(pin_dir: &Path) -> PathBuf {
+    let directory = Path::new("/run/lb-agent");
+    if pin_dir == Path::new(pins::DEFAULT_PATH) {
+        return directory.join("agent.sock");
+    }
+    let hash = Sha256::digest(pin_dir.as_os_str().as_bytes());
+    directory.join(format!("agent-{:08x}.sock", hash.first_chunk().copied().map_or(0, u32::from_be_bytes)))
 }
 
 fn existing(pin_dir: &Path) -> anyhow::Result<Pins> {

@@ -34,6 +34,7 @@ pub mod run;
 pub mod sbfd;
 pub mod self_test;
 pub mod shutdown;
+pub mod source;
 pub mod status;
 pub mod sys;
 pub mod tables;

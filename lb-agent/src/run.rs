@@ -1,18 +1,13 @@
 //! `lb-agent run`: waits for whatever may change the picture, and takes a turn.
 
-use std::{
-    net::IpAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{Instant, sleep},
 };
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::{
     agent::{Agent, Settings},
@@ -20,16 +15,14 @@ use crate::{
     attach::Programs,
     claims::Claims,
     clock,
-    config::{self, Config},
-    election,
     model::Interface,
     netlink::{self, Monitor},
     pins::LockedPins,
-    plan::{Interfaces, Plan, PlannedUnit},
+    plan::Plan,
     sbfd::{Timing, probing::Probing},
     shutdown::Shutdowns,
+    source::{FileSource, News, Source, SourceKind},
     tables,
-    watch::FileWatch,
 };
 
 /// Between two signs of life to the kernel.
@@ -40,8 +33,18 @@ const RESOLVE_FOR: Duration = Duration::from_millis(100);
 /// What `run` is told on the command line.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The configuration file.
-    pub config: PathBuf,
+    /// What tells the agent what to do.
+    pub source: SourceKind,
+    /// The configuration file; beside a cluster there need be none.
+    pub config: Option<PathBuf>,
+    /// The node's name, where the host name or the file does not say it.
+    pub node: Option<String>,
+    /// What only a cluster is followed by.
+    pub cluster: ClusterOptions,
+    /// Where metrics are served; `None`: nowhere.
+    pub metrics_address: Option<SocketAddr>,
+    /// Where `lb-agent explain` asks.
+    pub socket: PathBuf,
     /// Where pins lie.
     pub pin_dir: PathBuf,
     /// How peers are probed.
@@ -52,19 +55,26 @@ pub struct Options {
     pub settings: Settings,
 }
 
+/// How a cluster is followed.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// The namespace of agents, pools and advertisements.
+    pub namespace: String,
+    /// The class of the Services that are announced; `None`: those without one.
+    pub lb_class: Option<String>,
+    /// Where the last state of the cluster is kept.
+    pub state_dir: PathBuf,
+}
+
 /// Runs until SIGTERM or SIGINT. The kernel goes on answering afterwards, for as long as the lease lasts.
 ///
 /// # Errors
 /// When the configuration is wrong at the start, another agent has the pins, or the kernel refuses the programs.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let mut file = ConfigFile::open(&options.config)?;
     // Before the first look, so that no change falls between.
     let monitor = Monitor::new()?;
     let interfaces = netlink::interfaces()?;
-    let config = file.load(&interfaces)?;
-    info!(file = %options.config.display(), vips = config.vips.addresses().count(), "configuration read");
-    let node = node_name(&config)?;
-    file.node = Some(node.clone());
+    let (source, plan, node) = open(&options, &interfaces)?;
     let pins = LockedPins::open(&options.pin_dir, &node)?;
     pins.mark_stale(None)?;
     raise_memlock_limit();
@@ -72,15 +82,29 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let programs = Programs::new(object);
     let mut agent = Agent::new(options.settings, &node, pins, programs, tables, clock::boottime_ns())?;
     info!(node, pin_dir = %options.pin_dir.display(), "agent started");
-    agent.set_plan(plan(&config));
-    file.config = config;
-    file.tell_missing(&interfaces);
+    agent.set_plan(plan);
     agent.set_interfaces(interfaces);
     resolve_peers(&mut agent).await;
     let claims = Claims::new(events).context("watch the ring buffer of claims")?;
     let probing =
         Probing::start(options.timing, options.realtime).context("start the thread that probes peers")?;
-    serve(agent, file, monitor, claims, probing).await
+    serve(agent, source, monitor, claims, probing).await
+}
+
+/// The source, with its first plan, and the node's name.
+fn open(options: &Options, interfaces: &[Interface]) -> anyhow::Result<(Source, Plan, String)> {
+    match options.source {
+        SourceKind::File => {
+            let path = options.config.as_deref();
+            let path =
+                path.context("no file names the VIPs; give one by --config, or --source kubernetes")?;
+            let mut file = FileSource::open(path, options.node.clone())?;
+            let (plan, node) = file.first(interfaces)?;
+            file.tell_missing(interfaces);
+            Ok((Source::File(file), plan, node))
+        }
+        SourceKind::Kubernetes => anyhow::bail!("this build does not follow a cluster"),
+    }
 }
 
 /// Peers are known by their link-layer addresses: an answer of theirs must not be taken for a stranger's.
@@ -93,7 +117,7 @@ async fn resolve_peers(agent: &mut Agent) {
 
 async fn serve(
     mut agent: Agent,
-    mut file: ConfigFile,
+    mut source: Source,
     monitor: Monitor,
     mut claims: Claims,
     mut probing: Probing,
@@ -119,11 +143,11 @@ async fn serve(
             changed = monitor.changed() => {
                 changed?;
                 agent.set_interfaces(netlink::interfaces()?);
-                file.tell_missing(agent.interfaces());
+                source.tell_missing(agent.interfaces());
             }
-            changed = file.watch.changed() => {
-                changed.context("watch the configuration file")?;
-                reload(&mut agent, &mut file);
+            changed = source.changed() => {
+                changed?;
+                follow(&mut agent, &mut source);
             }
             waited = claims.wait() => waited.context("wait for claims")?,
             changed = probing.changed() => verdict = Some(changed.context("the thread that probes peers has ended")?),
@@ -148,18 +172,16 @@ async fn serve(
     Ok(())
 }
 
-fn reload(agent: &mut Agent, file: &mut ConfigFile) {
-    let result = match file.load_if_changed(agent.interfaces()) {
-        Ok(None) => return,
-        Ok(Some(config)) => {
-            info!(file = %file.path.display(), "configuration reloaded");
-            agent.set_plan(plan(&config));
-            file.config = config;
-            file.tell_missing(agent.interfaces());
+/// Follows what the source says now.
+fn follow(agent: &mut Agent, source: &mut Source) {
+    let result = match source.take(agent.interfaces()) {
+        News::Nothing => return,
+        News::Plan(plan) => {
+            agent.set_plan(*plan);
+            source.tell_missing(agent.interfaces());
             agent.pins().mark_stale(None)
         }
-        Err(problem) => {
-            let problem = format!("{problem:#}");
+        News::Wrong(problem) => {
             error!("the configuration on disk is not taken, the last valid one stays:\n{problem}");
             agent.pins().mark_stale(Some(&problem))
         }
@@ -167,103 +189,6 @@ fn reload(agent: &mut Agent, file: &mut ConfigFile) {
     if let Err(error) = result {
         error!("{error}");
     }
-}
-
-/// The configuration file, and what was last read from it.
-struct ConfigFile {
-    path: PathBuf,
-    watch: FileWatch,
-    /// The node's name, once it is settled: it cannot change while the agent runs.
-    node: Option<String>,
-    /// The text last looked at, whether it was taken or not.
-    seen: Option<String>,
-    /// The last valid configuration.
-    config: Config,
-    /// What was last told of interfaces that are not there.
-    missing: Option<String>,
-}
-
-impl ConfigFile {
-    /// Begins to watch before the first read, so that no change falls between.
-    fn open(path: &Path) -> anyhow::Result<Self> {
-        let watch = FileWatch::new(path)
-            .with_context(|| format!("watch the directory of the configuration file {}", path.display()))?;
-        Ok(Self {
-            path: path.to_owned(),
-            watch,
-            node: None,
-            seen: None,
-            config: Config::default(),
-            missing: None,
-        })
-    }
-
-    fn load(&mut self, interfaces: &[Interface]) -> anyhow::Result<Config> {
-        self.seen = None;
-        let text = config::read(&self.path)?;
-        let name = self.path.display().to_string();
-        self.seen = Some(text.clone());
-        let config = Config::parse(&name, &text)?;
-        config.check(&name, interfaces, netlink::default_route_interface().as_deref())?;
-        if let (Some(node), Ok(new)) = (&self.node, node_name(&config))
-            && *node != new
-        {
-            anyhow::bail!("{name}: the node's name changes from {node} to {new}; restart the agent for that");
-        }
-        Ok(config)
-    }
-
-    /// Says which interfaces of the configuration are not there, once.
-    fn tell_missing(&mut self, interfaces: &[Interface]) {
-        let name = self.path.display().to_string();
-        let missing = match self.config.missing_interfaces(&name, interfaces) {
-            None if self.config.interfaces.is_none() && netlink::default_route_interface().is_none() => {
-                Some(format!(
-                    "{name}: there is no default route to take the interface from; name one in `interfaces`"
-                ))
-            }
-            missing => missing.map(|problems| problems.to_string()),
-        };
-        if let Some(missing) = missing.as_ref().filter(|_| missing != self.missing) {
-            warn!("{missing}");
-        }
-        self.missing = missing;
-    }
-
-    /// `None` when the text is the one that was looked at last.
-    fn load_if_changed(&mut self, interfaces: &[Interface]) -> anyhow::Result<Option<Config>> {
-        if self.seen.is_some() && config::read(&self.path).ok() == self.seen {
-            return Ok(None);
-        }
-        self.load(interfaces).map(Some)
-    }
-}
-
-fn node_name(config: &Config) -> anyhow::Result<String> {
-    match &config.node {
-        Some(node) => Ok(node.clone()),
-        None => {
-            let name = nix::unistd::gethostname().context("read the host name")?;
-            name.into_string().ok().context("the host name is not UTF-8; set `node` in the configuration")
-        }
-    }
-}
-
-fn plan(config: &Config) -> Plan {
-    let nodes = config.nodes.as_ref();
-    Plan {
-        interfaces: config.interface_names().map_or(Interfaces::OfDefaultRoute, Interfaces::Named),
-        nodes: nodes.map(|nodes| nodes.iter().map(|(node, _)| node.clone()).collect()),
-        units: config.vips.units().into_iter().filter_map(planned_unit).collect(),
-        suppress: config.suppress.addresses().collect(),
-        failback: config.failback,
-    }
-}
-
-/// A unit that each node of the file may announce, wherever the file says.
-fn planned_unit(addresses: Arc<[IpAddr]>) -> Option<Arc<PlannedUnit>> {
-    let key = election::key(&addresses)?;
-    Some(Arc::new(PlannedUnit { addresses, key, candidates: None, interfaces: None }))
 }
 
 /// Before 5.11, BPF maps count against this limit. Where it cannot be raised, loading says so.

@@ -1,0 +1,103 @@
+//! What tells the agent what to do: a file, or a cluster.
+
+mod file;
+mod settings;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+pub use file::FileSource;
+pub use settings::SettingsFile;
+
+use crate::{model::Interface, plan::Plan};
+
+/// Which kind of source.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum SourceKind {
+    /// A file names the VIPs, and the nodes that share them.
+    #[default]
+    File,
+    /// The Services of a cluster.
+    Kubernetes,
+}
+
+/// A source.
+pub enum Source {
+    /// A file.
+    File(FileSource),
+}
+
+/// News of a source.
+#[derive(Debug)]
+pub enum News {
+    /// What was looked at last is still so.
+    Nothing,
+    /// The agent is to do this.
+    Plan(Box<Plan>),
+    /// What it says now cannot be; the last plan stays.
+    Wrong(String),
+}
+
+impl Source {
+    /// Waits until there may be news.
+    ///
+    /// # Errors
+    /// When there will be none any more.
+    pub async fn changed(&mut self) -> anyhow::Result<()> {
+        match self {
+            Self::File(file) => file.changed().await.context("watch the configuration file"),
+        }
+    }
+
+    /// Looks at what it says.
+    pub fn take(&mut self, interfaces: &[Interface]) -> News {
+        match self {
+            Self::File(file) => file.take(interfaces),
+        }
+    }
+
+    /// Says what of its plan these interfaces do not allow, once.
+    pub fn tell_missing(&mut self, interfaces: &[Interface]) {
+        match self {
+            Self::File(file) => file.tell_missing(interfaces),
+        }
+    }
+}
+
+/// The node's name: what the command line says, which the file must not contradict, or what the file says, or the host name.
+///
+/// # Errors
+/// When the two differ, or the host name is no text.
+pub fn node_name(told: Option<&str>, in_file: Option<(&str, &PathBuf)>) -> anyhow::Result<String> {
+    match (told, in_file) {
+        (Some(told), Some((named, file))) if told != named => anyhow::bail!(
+            "{}: `node` is {named}, but --node or LB_NODE says {told}; take one of the two out",
+            file.display()
+        ),
+        (Some(name), _) | (None, Some((name, _))) => Ok(name.to_owned()),
+        (None, None) => {
+            let name = nix::unistd::gethostname().context("read the host name")?;
+            name.into_string().ok().context("the host name is not UTF-8; give the name by --node")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_node_is_called_as_the_command_line_says_else_as_the_file_does_else_as_the_host() {
+        let file = PathBuf::from("lb.yaml");
+        let name = |told, named: Option<&str>| {
+            node_name(told, named.map(|named| (named, &file))).map_err(|error| error.to_string())
+        };
+        assert_eq!(name(Some("n1"), None), Ok("n1".to_owned()));
+        assert_eq!(name(Some("n1"), Some("n1")), Ok("n1".to_owned()));
+        assert_eq!(name(None, Some("n2")), Ok("n2".to_owned()));
+        let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
+        assert_eq!(name(None, None), Ok(host));
+        let contradiction = "lb.yaml: `node` is n2, but --node or LB_NODE says n1; take one of the two out";
+        assert_eq!(name(Some("n1"), Some("n2")), Err(contradiction.to_owned()));
+    }
+}
