@@ -1,7 +1,7 @@
 //! The operator's commands beside the running agent.
 
 use std::{
-    io::Write as _,
+    io::{self, Write as _},
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     thread,
@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     attach::{self, Pin},
-    clock,
+    clock, crds,
     pins::{self, LockedPins, Pins},
     status,
     tables::Tables,
@@ -96,10 +96,20 @@ pub fn cleanup(pin_dir: &Path) -> anyhow::Result<()> {
 pub fn status(pin_dir: &Path, as_json: bool) -> anyhow::Result<()> {
     let status = status::read(&existing(pin_dir)?)?;
     let text = if as_json { serde_json::to_string_pretty(&status)? + "\n" } else { status.to_string() };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("print the status")
-        }
+    print(&text).context("print the status")
+}
+
+/// Prints the CustomResourceDefinitions.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn crds() -> anyhow::Result<()> {
+    print(&crds::to_yaml()?).context("print the definitions")
+}
+
+fn print(text: &str) -> io::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()), // whoever reads may stop early, as `head` does
     }
 }

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod cluster;
 pub mod commands;
 pub mod config;
+pub mod crds;
 pub mod diff;
 pub mod discovery;
 pub mod election;

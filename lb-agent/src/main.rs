@@ -45,6 +45,8 @@ enum Command {
     },
     /// Remove every program and pin
     Cleanup,
+    /// Print the CustomResourceDefinitions as YAML, for `kubectl apply -f -`
+    Crds,
 }
 
 /// How the node agent runs.
@@ -121,6 +123,7 @@ fn execute(Arguments { pin_dir, socket, command }: Arguments) -> anyhow::Result<
         Command::Undrain => commands::undrain(&pin_dir),
         Command::Status { output } => commands::status(&pin_dir, matches!(output, Output::Json)),
         Command::Cleanup => commands::cleanup(&pin_dir),
+        Command::Crds => commands::crds(),
     }
 }
 
