@@ -148,7 +148,7 @@ fn a_label_selector_is_merged_as_kubernetes_own_is() {
 #[test]
 fn every_field_has_a_description() {
     fn check(path: &str, schema: &JSONSchemaProps) {
-        let is_item = path.ends_with(']') || path.ends_with(".metadata");
+        let is_item = path.ends_with([']', '}']) || path.ends_with(".metadata");
         assert!(is_item || schema.description.is_some(), "{path} has none");
         children(schema).for_each(|(name, child, _)| check(&format!("{path}{name}"), child));
     }
