@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 use lb_common::maps::{Agent, Role};
+use nix::sys::signal::{SigSet, Signal};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -86,6 +87,17 @@ pub fn cleanup(pin_dir: &Path) -> anyhow::Result<()> {
     }
     pins.remove()?;
     println!("removed {} program(s) and {}", attached.len(), pin_dir.display());
+    Ok(())
+}
+
+/// Waits to be told to end. A container's first process is not ended by a signal that it does not ask for.
+///
+/// # Errors
+/// When signals cannot be waited for.
+pub fn stay() -> anyhow::Result<()> {
+    let ends: SigSet = [Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    ends.thread_block().context("hold back SIGTERM")?;
+    ends.wait().context("wait for SIGTERM")?;
     Ok(())
 }
 

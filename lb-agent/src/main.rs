@@ -44,7 +44,11 @@ enum Command {
         output: Output,
     },
     /// Remove every program and pin
-    Cleanup,
+    Cleanup {
+        /// Go on until told to end, so that whatever started it (a DaemonSet) counts the node as done
+        #[arg(long)]
+        stay: bool,
+    },
     /// Print the CustomResourceDefinitions as YAML, for `kubectl apply -f -`
     Crds,
 }
@@ -122,7 +126,10 @@ fn execute(Arguments { pin_dir, socket, command }: Arguments) -> anyhow::Result<
         Command::Drain => commands::drain(&pin_dir),
         Command::Undrain => commands::undrain(&pin_dir),
         Command::Status { output } => commands::status(&pin_dir, matches!(output, Output::Json)),
-        Command::Cleanup => commands::cleanup(&pin_dir),
+        Command::Cleanup { stay } => {
+            commands::cleanup(&pin_dir)?;
+            if stay { commands::stay() } else { Ok(()) }
+        }
         Command::Crds => commands::crds(),
     }
 }
