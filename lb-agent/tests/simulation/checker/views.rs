@@ -11,6 +11,8 @@ pub struct Views {
     equal_since: BoottimeNs,
     /// How long they differed the last time.
     differed_for: u64,
+    /// When they last ceased to differ for more than a moment.
+    stale_until: Option<BoottimeNs>,
 }
 
 impl Views {
@@ -25,6 +27,9 @@ impl Views {
             (false, Some(since)) => {
                 self.differ_since = None;
                 self.differed_for = world.now - since;
+                if self.differed_for > bounds::MOMENT_NS {
+                    self.stale_until = Some(world.now);
+                }
                 self.equal_since = world.now;
             }
             _ => {}
@@ -53,11 +58,10 @@ impl Views {
         }
     }
 
-    /// Whether a view is older than for a moment, or a claim that met with such a view is still put off.
+    /// Whether a view is older than for a moment, or a claim that met with such a view is still put off, be there
+    /// another view by now or not.
     pub fn are_stale(&self, now: BoottimeNs) -> bool {
-        match self.differ_since {
-            Some(since) => now > since + bounds::MOMENT_NS,
-            None => self.differed_for > bounds::MOMENT_NS && now < self.equal_since + bounds::DOUBLE_STALE_NS,
-        }
+        self.differ_since.is_some_and(|since| now > since + bounds::MOMENT_NS)
+            || self.stale_until.is_some_and(|until| now < until + bounds::DOUBLE_STALE_NS)
     }
 }
