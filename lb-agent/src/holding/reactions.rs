@@ -173,7 +173,10 @@ impl Holding {
                 _ => self.defend_at_once(at, peer, now),
             },
             // Its sender has found two holders, and gives way.
-            Saying::ClaimToUs => self.defend_at_once(at, peer, now),
+            Saying::ClaimToUs => {
+                self.withdrawn(at, peer);
+                self.defend_at_once(at, peer, now);
+            }
             Saying::Announcement if is_leaving => {}
             Saying::Announcement => self.claimed_by_peer(at, peer, now),
         }
@@ -229,6 +232,13 @@ impl Holding {
                 tenure.challenge = Some(Challenge { by, heard_at: now, defended_at: None });
                 self.arm(at, Slot::Wait, now + DEFEND_AFTER_NS, 0);
             }
+        }
+    }
+
+    /// A peer that claimed the unit has given way: the claim is none any more, whatever this node's view becomes.
+    fn withdrawn(&mut self, at: Place, by: NodeId) {
+        if let State::Holding(tenure) = &mut self.hold_mut(at).state {
+            tenure.challenge.take_if(|challenge| challenge.by == by);
         }
     }
 

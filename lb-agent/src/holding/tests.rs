@@ -283,6 +283,15 @@ fn a_holder_that_its_view_excludes_does_not_count_a_claim_of_one_that_is_gone_si
 }
 
 #[test]
+fn a_holder_that_its_view_excludes_does_not_count_a_claim_that_has_been_given_up_since() {
+    let mut play = Play::in_place();
+    play.hear(WORSE, Saying::Announcement);
+    play.hear(WORSE, Saying::ClaimToUs);
+    play.follow(wanted(&[1], &[WORSE], Part::Leaver));
+    assert_eq!(play.role(), Role::Announce);
+}
+
+#[test]
 fn a_node_that_withdraws_and_still_answers_keeps_nobody_from_taking() {
     let mut play = Play::new(candidate(&[BETTER, ME]));
     play.judge(BETTER, Liveness::AdminDown);
