@@ -244,6 +244,13 @@ impl Holding {
         // What it answered under the old verdict says nothing about the new one.
         for (_, hold) in self.holds.range_mut(Place::all_of(ifindex)) {
             hold.answering.take_if(|answering| *answering == node);
+            // Nor do asks that it did not answer say anything about one that held the unit before.
+            if let State::Standby(standby) = &mut hold.state
+                && standby.holder == Some(node)
+                && standby.before(now).is_some()
+            {
+                standby.unanswered = 0;
+            }
         }
         let concerned: Vec<Place> = self
             .holds

@@ -59,7 +59,7 @@ impl Holding {
         Some(Message::Ask(None))
     }
 
-    /// The next in line asks the holder, and once that went without an answer everyone.
+    /// The next in line asks the holder, and once that went without an answer, or where there is none, everyone.
     fn next_audit(&mut self, at: Place, mut standby: Standby, now: BoottimeNs) -> Option<Message> {
         let most = self.asks_in_vain(at)?;
         if standby.unanswered >= most {
@@ -71,7 +71,7 @@ impl Holding {
             }
             return None;
         }
-        let to = standby.holder.filter(|_| standby.unanswered == 0);
+        let to = self.live(at, standby.holder).filter(|_| standby.unanswered == 0);
         standby.unanswered += 1;
         self.hold_mut(at).state = State::Standby(standby);
         self.arm(at, Slot::Ask, now + AUDIT_RETRY_NS, 0);

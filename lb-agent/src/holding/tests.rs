@@ -482,6 +482,22 @@ fn a_new_holder_is_asked_before_it_counts_as_silent() {
 }
 
 #[test]
+fn asks_of_a_new_holder_that_is_found_to_be_down_do_not_count_against_the_one_before() {
+    let mut play = Play::new(candidate(&[BETTER, WORSE, ME]));
+    play.judge(BETTER, UP);
+    play.hear(BETTER, Saying::Answer);
+    play.until(S);
+    play.hear(WORSE, Saying::Announcement);
+    assert_eq!(play.for_ns(130 * MS), [(1_000, Message::Ask(Some(WORSE)))]);
+    play.judge(WORSE, Liveness::Down);
+    let asks = [1_250, 1_500, 1_750].map(|at| (at, Message::Ask(None)));
+    assert_eq!(play.until(2 * S - 1), asks);
+    play.hear(BETTER, Saying::Answer);
+    play.for_ns(S);
+    assert_eq!((play.role(), play.holding.holder(place(1))), (Role::Suppress, Some(BETTER)));
+}
+
+#[test]
 fn who_is_not_next_in_line_does_not_ask() {
     let mut play = Play::new(candidate(&[BETTER, WORSE, ME]));
     play.judge(BETTER, UP);
