@@ -19,6 +19,7 @@ const TOOLS: &[Needed] = &[
     needed("bpftool", "bpftool"),
     needed("tc", "iproute2"),
     needed("nft", "nftables"),
+    needed("iptables-restore", "iptables"),
     needed("dbus-daemon", "dbus-daemon"),
     needed("gdbus", "libglib2.0-bin"),
     needed("/usr/lib/python3/dist-packages/dbusmock", "python3-dbusmock"),

@@ -22,6 +22,7 @@ mod pass;
 mod prober;
 mod real_api;
 mod segment;
+pub mod service;
 mod snooping;
 mod trial;
 mod vip_map;

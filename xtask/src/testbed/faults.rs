@@ -1,13 +1,8 @@
 //! What a switch can do to its hosts: frames that do not arrive although every link is up.
 
-use std::{fmt::Write as _, io::Write as _, process::Stdio};
+use std::fmt::Write as _;
 
-use anyhow::{Context as _, ensure};
-
-use super::{
-    netns::Netns,
-    segment::{Host, Segment},
-};
+use super::segment::{Host, Segment};
 
 impl Segment {
     /// From now on frames from the first host of each pair do not reach the second one; those of all other pairs do.
@@ -24,7 +19,7 @@ impl Segment {
             }
             rules.push_str("}\n}\n");
         }
-        nft(self.switch(), &rules)
+        self.switch().feed("nft", &["-f", "-"], &rules)
     }
 }
 
@@ -33,19 +28,4 @@ impl Segment {
 pub fn between<'a>(some: &[&'a Host], others: &[&'a Host]) -> Vec<(&'a Host, &'a Host)> {
     let pairs = some.iter().flat_map(|&one| others.iter().map(move |&other| (one, other)));
     pairs.clone().chain(pairs.map(|(one, other)| (other, one))).collect()
-}
-
-/// Applies a set of rules as one transaction.
-fn nft(netns: &Netns, rules: &str) -> anyhow::Result<()> {
-    let mut child = netns
-        .command("nft")
-        .args(["-f", "-"])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("run nft")?;
-    child.stdin.take().context("nft has no input")?.write_all(rules.as_bytes())?;
-    let output = child.wait_with_output()?;
-    ensure!(output.status.success(), "nft refused\n{rules}\n{}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
 }

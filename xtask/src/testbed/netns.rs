@@ -1,8 +1,13 @@
 //! Network namespaces by name, and threads and commands inside them.
 
-use std::{fs::File, process::Command, thread};
+use std::{
+    fs::File,
+    io::Write as _,
+    process::{Command, Stdio},
+    thread::{self, JoinHandle},
+};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use nix::sched::{CloneFlags, setns};
 
 use super::leftovers::unique;
@@ -86,6 +91,21 @@ impl Netns {
         exec(Command::new("ip").args(["-n", &self.name]).args(arguments.split_whitespace()))
     }
 
+    /// Runs a program that reads `input`.
+    ///
+    /// # Errors
+    /// When it is missing or fails, with what it read and what it printed.
+    pub(super) fn feed(&self, program: &str, arguments: &[&str], input: &str) -> anyhow::Result<()> {
+        let mut command = self.command(program);
+        command.args(arguments).stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("run {program}"))?;
+        child.stdin.take().with_context(|| format!("{program} has no input"))?.write_all(input.as_bytes())?;
+        let output = child.wait_with_output()?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{program} refused\n{input}\n{error}");
+        Ok(())
+    }
+
     /// Runs a function on a thread inside.
     ///
     /// # Errors
@@ -102,11 +122,29 @@ impl Netns {
         })
     }
 
+    /// Begins to run a function on a thread inside.
+    ///
+    /// # Errors
+    /// When the namespace cannot be opened.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        function: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+    ) -> anyhow::Result<JoinHandle<anyhow::Result<T>>> {
+        let (file, name) = (self.open()?, self.name.clone());
+        Ok(thread::spawn(move || {
+            setns(file, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter {name}"))?;
+            function()
+        }))
+    }
+
     /// Moves the calling thread inside.
     fn enter(&self) -> anyhow::Result<()> {
+        setns(self.open()?, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter {}", self.name))
+    }
+
+    fn open(&self) -> anyhow::Result<File> {
         let path = format!("/run/netns/{}", self.name);
-        let file = File::open(&path).with_context(|| format!("open {path}"))?;
-        setns(file, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter {path}"))
+        File::open(&path).with_context(|| format!("open {path}"))
     }
 }
 

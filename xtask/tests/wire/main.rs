@@ -17,6 +17,7 @@ mod multicast;
 mod pins;
 mod raw;
 mod shutdown;
+mod traffic;
 mod witnesses;
 
 use std::{
