@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     attach::{self, Pin},
-    clock, crds,
+    clock, crds, multicast,
     pins::{self, LockedPins, Pins},
     status,
     tables::Tables,
@@ -71,7 +71,7 @@ pub fn undrain(pin_dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes every program and pin.
+/// Removes every program and pin, and leaves the multicast groups.
 ///
 /// # Errors
 /// When an agent is running, or something cannot be removed.
@@ -85,6 +85,7 @@ pub fn cleanup(pin_dir: &Path) -> anyhow::Result<()> {
     for pin in &attached {
         attach::detach(&pins, pin)?;
     }
+    multicast::leave_all()?;
     pins.remove()?;
     println!("removed {} program(s) and {}", attached.len(), pin_dir.display());
     Ok(())

@@ -3,23 +3,23 @@
 //!
 //! A candidate joins as well as the holder does: the switches know its port before it takes over, and a failover waits for
 //! no report. What it hears as long as it does not hold the VIP is dropped by the programs.
+//!
+//! The kernel holds the memberships, and goes on to when the agent ends: what it is in is what the next agent finds.
 
-mod igmp6;
-mod sockets;
+mod proxies;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
     net::{IpAddr, Ipv6Addr},
 };
 
-pub use igmp6::kernel_memberships;
 use lb_common::wire::ipv6;
-pub use sockets::Sockets;
+pub use proxies::{Proxies, leave_all, memberships};
 
 use crate::{
     election::NodeId,
     model::Place,
+    netlink::NetlinkError,
     wishes::{Carrier, Unit},
 };
 
@@ -68,13 +68,16 @@ pub fn wanted<'a>(
 
 /// What joins and leaves groups.
 pub trait Join {
-    /// Joins a group.
+    /// Joins a group; the kernel may be in it already.
     ///
     /// # Errors
-    /// What setsockopt(2) says.
-    fn join(&mut self, membership: Membership) -> io::Result<()>;
-    /// Leaves a group that was joined, whether the kernel still knows of it or not.
-    fn leave(&mut self, membership: Membership);
+    /// What the kernel says.
+    fn join(&mut self, membership: Membership) -> Result<(), NetlinkError>;
+    /// Leaves a group; the kernel may be in it no more.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn leave(&mut self, membership: Membership) -> Result<(), NetlinkError>;
 }
 
 /// A group that could not be joined, for the operator.
@@ -83,12 +86,12 @@ pub struct Refused {
     /// The first one on its interface.
     pub membership: Membership,
     /// Why not.
-    pub error: io::Error,
+    pub error: NetlinkError,
 }
 
 /// The groups that this node is in.
 #[derive(Debug, Default)]
-pub struct Groups<J = Sockets> {
+pub struct Groups<J = Proxies> {
     joiner: J,
     wanted: BTreeSet<Membership>,
     joined: BTreeSet<Membership>,
@@ -106,22 +109,11 @@ impl<J: Join> Groups<J> {
         self.wanted = wanted;
     }
 
-    /// Whether there is, or has to be, anything to compare with the kernel.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.joined.is_empty() && self.refused.is_empty()
-    }
-
-    /// Compares with what the kernel says: an interface that loses IPv6 for a while forgets its groups, and the sockets do
-    /// not notice. What was refused is tried again.
-    pub fn compare(&mut self, actual: &BTreeSet<Membership>) {
-        let lost: Vec<Membership> = self.joined.difference(actual).copied().collect();
-        for membership in lost {
-            self.joiner.leave(membership);
-            self.joined.remove(&membership);
-            self.is_settled = false;
-        }
-        self.is_settled &= self.refused.is_empty();
+    /// Takes what the kernel says that it is in: an agent before may have left something, and an interface that goes down
+    /// or loses IPv6 for a while forgets its groups. What was refused is tried again.
+    pub fn compare(&mut self, actual: BTreeSet<Membership>) {
+        self.is_settled &= self.joined == actual && self.refused.is_empty();
+        self.joined = actual;
         self.refused.clear();
     }
 
@@ -133,18 +125,15 @@ impl<J: Join> Groups<J> {
         }
         let surplus: Vec<Membership> = self.joined.difference(&self.wanted).copied().collect();
         let kept = if surplus.is_empty() { BTreeSet::new() } else { answered_for() };
-        let leaves = surplus.iter().filter(|membership| !kept.contains(membership)).take(AT_A_TIME);
-        let left = leaves.fold(0, |left, &membership| {
-            self.joiner.leave(membership);
-            self.joined.remove(&membership);
-            left + 1
-        });
+        let leaves: Vec<Membership> =
+            surplus.iter().filter(|membership| !kept.contains(membership)).take(AT_A_TIME).copied().collect();
         let missing = self
             .wanted
             .iter()
             .filter(|membership| !self.joined.contains(membership) && !self.refused.contains(membership));
-        let joins: Vec<Membership> = missing.copied().take(AT_A_TIME - left).collect();
-        self.is_settled = joins.len() + left < AT_A_TIME && left == surplus.len();
+        let joins: Vec<Membership> = missing.copied().take(AT_A_TIME - leaves.len()).collect();
+        self.is_settled = joins.len() + leaves.len() < AT_A_TIME && leaves.len() == surplus.len();
+        self.leave(&leaves);
         let refused = self.join(&joins);
         if self.is_settled {
             // Only a whole round without a refusal ends what was told.
@@ -153,6 +142,14 @@ impl<J: Join> Groups<J> {
             self.told = told.into_iter().filter(|&(ifindex, _)| is_refusing(ifindex)).collect();
         }
         refused
+    }
+
+    /// A group that cannot be left brings some frames more; the next comparison finds it again.
+    fn leave(&mut self, leaves: &[Membership]) {
+        for &membership in leaves {
+            let _ = self.joiner.leave(membership);
+            self.joined.remove(&membership);
+        }
     }
 
     fn join(&mut self, joins: &[Membership]) -> Vec<Refused> {
@@ -181,12 +178,12 @@ impl Refused {
     pub fn text(&self, interface: &str) -> String {
         let Self { membership: Membership { ifindex: _, group }, error } = self;
         let remedy = match error.raw_os_error() {
-            Some(libc::ENODEV | libc::EINVAL | libc::EADDRNOTAVAIL) => format!(
+            // ENOBUFS is what the kernel says of an interface without IPv6.
+            Some(libc::ENODEV | libc::EINVAL | libc::ENOBUFS) => format!(
                 "IPv6 is off there: look at net.ipv6.conf.{interface}.disable_ipv6, and at the MTU, which has to be 1280 at \
                  least"
             ),
-            Some(libc::ENOMEM | libc::ENOBUFS) => "raise net.core.optmem_max".to_owned(),
-            Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files".to_owned(),
+            Some(libc::EPERM) => "give the agent CAP_NET_ADMIN".to_owned(),
             _ => "switches that snoop MLD may not pass on what neighbours ask".to_owned(),
         };
         format!("join the multicast group {group} on {interface}: {error}; {remedy}")

@@ -7,7 +7,7 @@ mod neighbours;
 use std::{fmt::Debug, io, os::fd::AsRawFd};
 
 pub use default_route::default_route_interface;
-pub use neighbours::{keep, neighbours, solicit};
+pub use neighbours::{add_proxy, keep, neighbours, proxies, remove_proxy, solicit};
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload,
     NetlinkSerializable,
@@ -29,6 +29,19 @@ pub struct NetlinkError {
     operation: &'static str,
     #[source]
     source: io::Error,
+}
+
+impl NetlinkError {
+    /// What the kernel said, as a number.
+    #[must_use]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.source.raw_os_error()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(operation: &'static str, errno: i32) -> Self {
+        failed(operation)(io::Error::from_raw_os_error(errno))
+    }
 }
 
 fn failed(operation: &'static str) -> impl Fn(io::Error) -> NetlinkError {

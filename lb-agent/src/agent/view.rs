@@ -8,7 +8,7 @@ use tracing::warn;
 use super::{Agent, hooks};
 use crate::{
     model::{BoottimeNs, Place},
-    multicast::{self, Membership, kernel_memberships},
+    multicast::{self, Membership},
     wishes::{Carrier, wishes},
 };
 
@@ -59,12 +59,9 @@ impl Agent {
 
     /// Looks at what groups the kernel really is in.
     pub(super) fn compare_groups(&mut self) {
-        if self.groups.is_empty() {
-            return;
-        }
-        match kernel_memberships() {
-            Ok(actual) => self.groups.compare(&actual),
-            Err(error) => self.report(format!("read the multicast groups of the kernel: {error}")),
+        match multicast::memberships() {
+            Ok(actual) => self.groups.compare(actual),
+            Err(error) => self.report(format!("multicast groups: {error}")),
         }
     }
 

@@ -1,6 +1,9 @@
 //! The kernel's neighbour cache: which address is at which link-layer address.
 
-use std::{io, net::IpAddr};
+use std::{
+    io,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use lb_common::wire::ethernet::Mac;
 use netlink_packet_core::{
@@ -51,7 +54,7 @@ fn resolved(message: NeighbourMessage) -> Option<(IpAddr, Mac)> {
 pub fn solicit(ifindex: u32, address: IpAddr) -> Result<(), NetlinkError> {
     let mut message = message(ifindex, address);
     message.header.flags = NeighbourFlags::Use;
-    write(message, NLM_F_CREATE).map_err(failed("resolve a neighbour"))
+    write(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE).map_err(failed("resolve a neighbour"))
 }
 
 /// Has the kernel go on sending to a neighbour where it was last seen, for some seconds, although it may not answer:
@@ -63,7 +66,57 @@ pub fn keep(ifindex: u32, address: IpAddr, mac: Mac) -> Result<(), NetlinkError>
     let mut message = message(ifindex, address);
     message.header.state = NeighbourState::Stale;
     message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
-    write(message, NLM_F_CREATE | NLM_F_REPLACE).map_err(failed("keep a neighbour"))
+    let request = RouteNetlinkMessage::NewNeighbour(message);
+    write(request, NLM_F_CREATE | NLM_F_REPLACE).map_err(failed("keep a neighbour"))
+}
+
+/// The IPv6 addresses that the kernel is a proxy for, each with the index of the interface.
+///
+/// # Errors
+/// When the kernel refuses or garbles the dump.
+pub fn proxies() -> Result<Vec<(u32, Ipv6Addr)>, NetlinkError> {
+    let mut request = NeighbourMessage::default();
+    request.header.family = AddressFamily::Inet6;
+    request.header.flags = NeighbourFlags::Proxy;
+    let all = dump(RouteNetlinkMessage::GetNeighbour(request)).map_err(failed("list proxy neighbours"))?;
+    Ok(all.into_iter().filter_map(proxied).collect())
+}
+
+fn proxied(message: RouteNetlinkMessage) -> Option<(u32, Ipv6Addr)> {
+    let RouteNetlinkMessage::NewNeighbour(message) = message else { return None };
+    let is_proxy = message.header.flags.contains(NeighbourFlags::Proxy);
+    message.attributes.into_iter().filter(|_| is_proxy).find_map(|attribute| match attribute {
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => {
+            Some((message.header.ifindex, address))
+        }
+        _ => None,
+    })
+}
+
+/// Has the kernel be a proxy for an IPv6 address on an interface; it may be one already.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn add_proxy(ifindex: u32, address: Ipv6Addr) -> Result<(), NetlinkError> {
+    let request = RouteNetlinkMessage::NewNeighbour(proxy(ifindex, address));
+    write(request, NLM_F_CREATE).map_err(failed("add a proxy neighbour"))
+}
+
+/// Has the kernel be a proxy for an address no longer; it may be none, and the interface may be gone.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn remove_proxy(ifindex: u32, address: Ipv6Addr) -> Result<(), NetlinkError> {
+    match write(RouteNetlinkMessage::DelNeighbour(proxy(ifindex, address)), 0) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV)) => Ok(()),
+        result => result.map_err(failed("remove a proxy neighbour")),
+    }
+}
+
+fn proxy(ifindex: u32, address: Ipv6Addr) -> NeighbourMessage {
+    let mut message = message(ifindex, address.into());
+    message.header.flags = NeighbourFlags::Proxy;
+    message
 }
 
 fn message(ifindex: u32, address: IpAddr) -> NeighbourMessage {
@@ -78,11 +131,10 @@ fn message(ifindex: u32, address: IpAddr) -> NeighbourMessage {
     message
 }
 
-fn write(message: NeighbourMessage, flags: u16) -> io::Result<()> {
+fn write(request: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-    let payload = NetlinkPayload::from(RouteNetlinkMessage::NewNeighbour(message));
-    acknowledged(NetlinkMessage::new(header, payload))
+    acknowledged(NetlinkMessage::new(header, NetlinkPayload::from(request)))
 }
 
 /// Sends a request that the kernel answers with success or an error.

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use super::segment::Segment;
+use super::segment::{Host, Segment};
 use crate::exec::output;
 
 impl Segment {
@@ -35,6 +35,15 @@ impl Segment {
     pub fn set_snooping(&self, on: bool) -> anyhow::Result<()> {
         let on = u8::from(on);
         self.switch().ip(&format!("link set br0 type bridge mcast_snooping {on} mcast_querier {on}"))
+    }
+
+    /// Has the switch take a host that leaves a group at its word, instead of asking whether others behind the same port
+    /// still listen.
+    ///
+    /// # Errors
+    /// When ip fails.
+    pub fn set_fast_leave(&self, host: &Host) -> anyhow::Result<()> {
+        self.switch().ip(&format!("link set {} type bridge_slave mcast_fast_leave on", host.port()))
     }
 
     /// The ports behind which the switch knows listeners of a group, in order.

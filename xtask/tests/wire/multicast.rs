@@ -12,12 +12,13 @@ use lb_common::wire::{
     ethernet::{ETHERTYPE_IPV6, Mac},
     icmpv6::ndp,
 };
+use nix::sys::signal::Signal;
 use xtask::testbed::{
     Agent, AgentOptions, Families, Host, Hosts, PacketSocket, Probers, Segment, Wiring, agent_binary,
     mac_text, require_root, witness,
 };
 
-use crate::{Bed, INTERVAL};
+use crate::{Bed, INTERVAL, assert_seamless};
 
 const VIP: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 1, 0x10);
 /// The group of [`VIP`] and [`NAMESAKE`].
@@ -153,4 +154,57 @@ fn a_standby_has_joined_before_it_is_needed() -> anyhow::Result<()> {
     assert!(silence < Duration::from_millis(400), "{silence:?} without an answer\n{}", group.logs());
     assert_eq!(reports[0].timeline.last().map(|last| last.1), Some(hosts.nodes[1 - holder].mac));
     Ok(())
+}
+
+/// The switch forgets at once what is left, and soon what nobody reports: only a kernel that stays in the group is asked on.
+#[test]
+fn a_restart_loses_no_question_on_a_switch_that_looks_at_mld() -> anyhow::Result<()> {
+    let bed = bed()?;
+    bed.segment.set_fast_leave(&bed.node)?;
+    let mut agent = bed.agent()?;
+    wait_group(&agent, true)?;
+    let probers = bed.probers()?;
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        agent.end(signal)?;
+        thread::sleep(FORGOTTEN);
+        agent.spawn()?;
+        bed.wait_role(&agent, "announce")?;
+        thread::sleep(Duration::from_secs(1));
+    }
+    assert_seamless(&probers.finish()?);
+    Ok(())
+}
+
+#[test]
+fn what_an_agent_before_has_joined_is_left_when_it_is_wanted_no_more() -> anyhow::Result<()> {
+    let bed = bed()?;
+    let mut agent = bed.agent()?;
+    wait_group(&agent, true)?;
+    agent.end(Signal::SIGTERM)?;
+    agent.write_config("vips: []")?;
+    agent.spawn()?;
+    wait_group(&agent, false)?;
+    agent.write_config(&bed.config())?;
+    wait_group(&agent, true)?;
+    agent.end(Signal::SIGTERM)?;
+    agent.succeed("cleanup")?;
+    wait_group(&agent, false)
+}
+
+/// The kernel is in the groups as a proxy (RFC 4861, 7.2.8), but for none of the VIPs.
+#[test]
+fn a_node_that_proxies_by_itself_does_not_begin_to_answer_for_vips() -> anyhow::Result<()> {
+    let bed = bed()?;
+    bed.node.netns.run(|| {
+        let settings = ["all/forwarding", "all/proxy_ndp", "eth0/proxy_ndp"];
+        settings.into_iter().try_for_each(|name| fs::write(format!("/proc/sys/net/ipv6/conf/{name}"), "1"))
+    })??;
+    let agent = bed.agent()?;
+    agent.write_config(&format!("vips: [\"{NAMESAKE}\"]"))?;
+    agent.wait_role(VIP, "absent")?;
+    agent.wait_role(NAMESAKE, "announce")?;
+    wait_group(&agent, true)?;
+    thread::sleep(FORGOTTEN);
+    assert_eq!(answers(&bed, NAMESAKE)?, [mac_text(bed.node.mac)]);
+    bed.assert_silent()
 }
