@@ -5,6 +5,7 @@
 //! is interrupted.
 
 mod agent;
+pub mod api;
 mod bpf;
 mod families;
 mod faults;

@@ -111,14 +111,19 @@ impl Netns {
     /// # Errors
     /// When the namespace cannot be entered.
     pub fn run<T: Send>(&self, function: impl FnOnce() -> T + Send) -> anyhow::Result<T> {
+        Self::run_in(&self.name, function)
+    }
+
+    /// As [`Self::run`], in the namespace of this name.
+    pub(super) fn run_in<T: Send>(name: &str, function: impl FnOnce() -> T + Send) -> anyhow::Result<T> {
         thread::scope(|scope| {
             scope
                 .spawn(|| {
-                    self.enter()?;
+                    enter(open(name)?, name)?;
                     Ok(function())
                 })
                 .join()
-                .map_err(|_| anyhow::anyhow!("a thread in {} panicked", self.name))?
+                .map_err(|_| anyhow::anyhow!("a thread in {name} panicked"))?
         })
     }
 
@@ -130,22 +135,22 @@ impl Netns {
         &self,
         function: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
     ) -> anyhow::Result<JoinHandle<anyhow::Result<T>>> {
-        let (file, name) = (self.open()?, self.name.clone());
+        let (file, name) = (open(&self.name)?, self.name.clone());
         Ok(thread::spawn(move || {
-            setns(file, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter {name}"))?;
+            enter(file, &name)?;
             function()
         }))
     }
+}
 
-    /// Moves the calling thread inside.
-    fn enter(&self) -> anyhow::Result<()> {
-        setns(self.open()?, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter {}", self.name))
-    }
+fn open(name: &str) -> anyhow::Result<File> {
+    let path = format!("/run/netns/{name}");
+    File::open(&path).with_context(|| format!("open {path}"))
+}
 
-    fn open(&self) -> anyhow::Result<File> {
-        let path = format!("/run/netns/{}", self.name);
-        File::open(&path).with_context(|| format!("open {path}"))
-    }
+/// Moves the calling thread inside.
+fn enter(file: File, name: &str) -> anyhow::Result<()> {
+    setns(file, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter {name}"))
 }
 
 impl Drop for Netns {
