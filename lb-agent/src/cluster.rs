@@ -4,6 +4,7 @@
 //! that a change of anything else (a Node's heartbeat) is no change here.
 
 pub mod objects;
+pub mod selection;
 
 use std::{collections::BTreeMap, sync::Arc};
 

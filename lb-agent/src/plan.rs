@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
+use serde::Serialize;
+
 use crate::{discovery::NamePatterns, holding::Failback, roster::Node};
 
 /// A source's whole word.
@@ -38,7 +40,7 @@ pub enum Interfaces {
 }
 
 /// VIPs that go together: one node announces all of them.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct PlannedUnit {
     /// The VIPs, never none; the first one stands for the unit.
     pub addresses: Arc<[IpAddr]>,
@@ -51,7 +53,7 @@ pub struct PlannedUnit {
 }
 
 /// A node that may announce a unit.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Candidate {
     /// Its name, one of [`Plan::nodes`].
     pub node: Arc<str>,

@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     net::IpAddr,
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
@@ -14,14 +15,14 @@ use serde::{Deserialize, Serialize};
 /// Labels of an object.
 pub type Labels = BTreeMap<String, String>;
 
-/// Namespace and name.
+/// Namespace and name. Cheap to copy: there are many of them.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct ObjectName {
     /// Namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Name.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 /// A Service of type LoadBalancer.
@@ -47,7 +48,7 @@ pub struct Slice {
     /// Whose endpoints these are (label `kubernetes.io/service-name`, in the slice's namespace).
     pub service: ObjectName,
     /// The nodes (`None`: not told) that have an endpoint which is ready (not told: it is) or serving.
-    pub serving_nodes: BTreeSet<Option<String>>,
+    pub serving_nodes: BTreeSet<Option<Arc<str>>>,
 }
 
 /// A Node.
@@ -107,6 +108,16 @@ pub struct Advertisement {
     pub problems: Vec<String>,
 }
 
+/// The kinds of objects that configure the agents.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum ConfigKind {
+    /// `IPAddressPool`.
+    #[serde(rename = "IPAddressPool")]
+    IpAddressPool,
+    /// `L2Advertisement`.
+    L2Advertisement,
+}
+
 /// A label selector: all of its requirements. The empty one matches everything.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Selector {
@@ -138,9 +149,18 @@ pub enum Operator {
     DoesNotExist,
 }
 
+impl fmt::Display for ConfigKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::IpAddressPool => "IPAddressPool",
+            Self::L2Advertisement => "L2Advertisement",
+        })
+    }
+}
+
 impl ObjectName {
     /// From its two parts.
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
 }
