@@ -3,16 +3,20 @@
 //! Kubernetes' own types stop at the rim (`kubernetes`), which trims each object to one of these before it is stored, so
 //! that a change of anything else (a Node's heartbeat) is no change here.
 
+pub mod index;
 pub mod objects;
 pub mod selection;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use objects::{Advertisement, AgentEndpoint, Node, ObjectName, Pool, Service, Slice};
+use objects::{
+    Advertisement, AgentAddresses, AgentEndpoint, AgentSlice, Node, ObjectName, Pool, Service, Slice,
+};
 use serde::{Deserialize, Serialize};
 
 /// Every object, by name.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
 pub struct Cluster {
     /// Services of type LoadBalancer.
     pub services: BTreeMap<ObjectName, Arc<Service>>,
@@ -20,10 +24,18 @@ pub struct Cluster {
     pub slices: BTreeMap<ObjectName, Arc<Slice>>,
     /// Nodes, by name.
     pub nodes: BTreeMap<String, Arc<Node>>,
-    /// IPAddressPools of the system namespace, by name.
+    /// IPAddressPools of the system namespace, by name: of each the last valid version.
     pub pools: BTreeMap<String, Arc<Pool>>,
-    /// L2Advertisements of the system namespace, by name.
+    /// What is wrong with the newest version of an IPAddressPool, where that is not used.
+    pub rejected_pools: BTreeMap<String, Arc<[String]>>,
+    /// L2Advertisements of the system namespace, by name: of each the last valid version.
     pub advertisements: BTreeMap<String, Arc<Advertisement>>,
-    /// What is known of the agents, by the name of their node.
+    /// What is wrong with the newest version of an L2Advertisement, where that is not used.
+    pub rejected_advertisements: BTreeMap<String, Arc<[String]>>,
+    /// EndpointSlices of the agents' own headless Service.
+    pub agent_slices: BTreeMap<ObjectName, Arc<AgentSlice>>,
+    /// What agents tell of their own addresses, by the name of their node.
+    pub agent_addresses: BTreeMap<String, Arc<AgentAddresses>>,
+    /// What is known of the agents, by the name of their node. Follows from the others, and from what was before.
     pub agents: BTreeMap<String, Arc<AgentEndpoint>>,
 }

@@ -64,13 +64,27 @@ pub struct Node {
     pub is_network_unavailable: bool,
 }
 
+/// An EndpointSlice of the agents' headless Service.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AgentSlice {
+    /// The nodes that have an endpoint, and whether one there is ready (not told: it is).
+    pub nodes: BTreeMap<String, bool>,
+}
+
+/// What an agent tells of itself, on its ConfigurationState.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AgentAddresses {
+    /// Its own addresses on every interface that may carry VIPs.
+    pub addresses: Vec<IpAddr>,
+}
+
 /// An agent, by what the API says of it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct AgentEndpoint {
     /// It is a ready endpoint of the agents' headless Service, or was one since its Node came: losing readiness does not
     /// exclude it, its kernel answers on.
     pub is_admitted: bool,
-    /// Its own addresses on every interface that may carry VIPs, as it tells them itself; more than its Node's `status` names.
+    /// Those that it tells itself; more than its Node's `status` names.
     pub addresses: Vec<IpAddr>,
 }
 
