@@ -3,6 +3,10 @@
 //! Kubernetes' own types stop at the rim (`kubernetes`), which trims each object to one of these before it is stored, so
 //! that a change of anything else (a Node's heartbeat) is no change here.
 
+#[cfg(test)]
+pub(crate) mod events;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod index;
 pub mod objects;
 pub mod selection;

@@ -218,3 +218,6 @@ impl Object for AgentAddresses {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

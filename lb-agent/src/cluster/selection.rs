@@ -4,19 +4,37 @@
 //! has changed: a change of one Service looks at that Service and at those that share a VIP with it. A change of a pool, an
 //! advertisement, a Node or an agent looks at everything.
 
+mod assess;
+mod config_problems;
+mod fields;
+mod ground;
+mod nodes;
+mod seen;
+mod standing;
+mod units;
 pub mod verdict;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use assess::{Assessed, assess};
+use ground::Ground;
+use seen::Seen;
 
 use serde::Serialize;
 pub use verdict::{
     AddressVerdict, Advertised, NodeVerdict, Outcome, Problem, Reason, ServiceVerdict, Serving, Standing,
 };
 
-use super::objects::ObjectName;
+use units::Part;
+
+use super::{Cluster, objects::ObjectName};
 use crate::{
     holding::Failback,
-    plan::{Interfaces, Plan},
+    plan::{Interfaces, Plan, PlannedUnit},
 };
 
 /// What the agent was told besides the cluster.
@@ -45,3 +63,153 @@ pub struct Selection {
     /// What is wrong with pools and advertisements.
     pub problems: Arc<[Problem]>,
 }
+
+/// Selects, and remembers what it found.
+#[derive(Debug, Default)]
+pub struct Selector {
+    options: Options,
+    seen: Seen,
+    ground: Ground,
+    assessed: HashMap<ObjectName, Assessed>,
+    /// The Services that have a VIP.
+    sharing: HashMap<IpAddr, Vec<ObjectName>>,
+    /// What is announced, by the first VIP of each unit.
+    units: BTreeMap<IpAddr, Arc<PlannedUnit>>,
+    suppress: BTreeSet<IpAddr>,
+    verdicts: BTreeMap<ObjectName, Arc<ServiceVerdict>>,
+    selection: Arc<Selection>,
+}
+
+/// What a change concerns.
+struct Touched {
+    /// The Services that have changed, and those that share a VIP with them, before or now.
+    services: BTreeSet<ObjectName>,
+    /// Their units as they were.
+    former: BTreeMap<IpAddr, Arc<PlannedUnit>>,
+}
+
+impl Selector {
+    /// What the cluster comes to: the same object as before when that is the same.
+    pub fn select(&mut self, cluster: &Cluster, options: &Options) -> Arc<Selection> {
+        let (mut changed, is_rest_new) = self.seen.follow(cluster);
+        let is_ground_new = is_rest_new || self.options != *options;
+        if is_ground_new {
+            self.options.clone_from(options);
+            self.ground = Ground::new(cluster, options, std::mem::take(&mut self.ground));
+            changed.extend(self.seen.services.keys().cloned()); // those that are gone are among them already
+        } else if changed.is_empty() {
+            return Arc::clone(&self.selection);
+        }
+        let touched = self.assess(changed);
+        let has_changed = self.settle(touched);
+        if has_changed || is_ground_new {
+            self.publish();
+        }
+        Arc::clone(&self.selection)
+    }
+
+    /// Looks at these Services by themselves.
+    fn assess(&mut self, changed: Vec<ObjectName>) -> Touched {
+        let mut vips = BTreeSet::new();
+        for name in &changed {
+            if let Some(before) = self.assessed.remove(name) {
+                for vip in &*before.vips {
+                    vips.insert(*vip);
+                    self.sharing.entry(*vip).or_default().retain(|known| known != name);
+                }
+            }
+            let Some(service) = self.seen.services.get(name) else { continue };
+            let now = assess(service, self.seen.serving(name), &self.options, &mut self.ground);
+            for vip in &*now.vips {
+                vips.insert(*vip);
+                self.sharing.entry(*vip).or_default().push(name.clone());
+            }
+            self.assessed.insert(name.clone(), now);
+        }
+        self.spread(changed.into_iter().collect(), vips)
+    }
+
+    /// Follows the VIPs to all Services that are connected by them, and takes out what was found of these VIPs.
+    fn spread(&mut self, mut services: BTreeSet<ObjectName>, vips: BTreeSet<IpAddr>) -> Touched {
+        let mut former = BTreeMap::new();
+        let mut open: Vec<IpAddr> = vips.iter().copied().collect();
+        let mut met = vips;
+        while let Some(vip) = open.pop() {
+            former.extend(self.units.remove(&vip).map(|unit| (vip, unit)));
+            self.suppress.remove(&vip);
+            for name in self.sharing.get(&vip).into_iter().flatten() {
+                if let Some(assessed) = self.assessed.get(name) {
+                    open.extend(assessed.vips.iter().filter(|&&vip| met.insert(vip)));
+                }
+                services.insert(name.clone());
+            }
+            if self.sharing.get(&vip).is_some_and(Vec::is_empty) {
+                self.sharing.remove(&vip);
+            }
+        }
+        Touched { services, former }
+    }
+
+    /// Finds what the touched Services come to, together. Says whether that is anything new.
+    fn settle(&mut self, Touched { services, former }: Touched) -> bool {
+        let parts = services.iter().filter_map(|name| Part::of(name, self.assessed.get(name)?));
+        let mut outcomes: BTreeMap<&ObjectName, Outcome> = BTreeMap::new();
+        let mut announced: BTreeSet<IpAddr> = BTreeSet::new();
+        for group in units::groups(parts) {
+            let names: Arc<[ObjectName]> = group.iter().map(|part| part.name.clone()).collect();
+            let unit = units::unit(&group, &mut self.ground.fields).and_then(|unit| {
+                let first = *unit.addresses.first()?;
+                let same = former.get(&first).filter(|former| ***former == unit).cloned();
+                Some((first, same.unwrap_or_else(|| Arc::new(unit))))
+            });
+            for part in group {
+                let services = Arc::clone(&names);
+                let outcome = match &unit {
+                    Some((_, unit)) => Outcome::Announced { unit: Arc::clone(unit), services },
+                    None => Outcome::NotAnnounced(Reason::NoCommonCandidate { services }),
+                };
+                outcomes.insert(part.name, outcome);
+            }
+            announced.extend(unit.iter().flat_map(|(_, unit)| unit.addresses.iter()));
+            self.units.extend(unit);
+        }
+        let mut has_changed = false;
+        for name in &services {
+            let Some(assessed) = self.assessed.get(name) else {
+                has_changed |= self.verdicts.remove(name).is_some();
+                continue;
+            };
+            self.suppress.extend(assessed.vips.iter().filter(|vip| !announced.contains(vip)));
+            let Some(outcome) = outcomes.remove(name).or_else(|| assessed.not_announced()) else { continue };
+            let verdict = assessed.verdict(outcome);
+            if self.verdicts.get(name).is_none_or(|known| **known != verdict) {
+                has_changed = true;
+                self.verdicts.insert(name.clone(), Arc::new(verdict));
+            }
+        }
+        has_changed
+    }
+
+    fn publish(&mut self) {
+        let Ground { nodes, members, interfaces, problems, .. } = &self.ground;
+        let plan = Plan {
+            interfaces: interfaces.clone(),
+            nodes: Some(members.clone()),
+            units: self.units.values().cloned().collect(),
+            suppress: self.suppress.iter().copied().collect(),
+            failback: self.options.failback,
+        };
+        let selection = Selection {
+            plan,
+            services: self.verdicts.clone(),
+            nodes: Arc::clone(nodes),
+            problems: Arc::clone(problems),
+        };
+        if *self.selection != selection {
+            self.selection = Arc::new(selection);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

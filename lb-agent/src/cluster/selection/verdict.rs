@@ -70,10 +70,10 @@ pub struct Advertised {
 pub enum Outcome {
     /// One of the candidates announces it.
     Announced {
-        /// With all that share a VIP with it.
+        /// Its VIPs, and those that go together with them.
         unit: Arc<PlannedUnit>,
-        /// Those others.
-        shared_with: Arc<[ObjectName]>,
+        /// Whose VIPs those are: this Service, and all that share a VIP with it, at one remove or more.
+        services: Arc<[ObjectName]>,
     },
     /// Nobody does. Those of its addresses that lie in a pool are suppressed (under kube-proxy IPVS each node would answer for
     /// them), unless they are another's: those of another class, and a Node's own.
@@ -119,8 +119,8 @@ pub enum Reason {
     NoCandidate,
     /// Each of the Services that share a VIP has candidates, but they have none in common.
     NoCommonCandidate {
-        /// Those that it shares a VIP with, at one remove or more.
-        with: Arc<[ObjectName]>,
+        /// This one, and all that share a VIP with it, at one remove or more.
+        services: Arc<[ObjectName]>,
     },
 }
 

@@ -1,0 +1,80 @@
+//! What is wrong with the pools and the advertisements.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use super::verdict::Problem;
+use crate::cluster::{
+    Cluster,
+    objects::{Advertisement, ConfigKind},
+};
+
+/// All of it, in the order of kinds and names.
+pub(super) fn config_problems(cluster: &Cluster) -> Vec<Problem> {
+    let mut problems = rejected(ConfigKind::IpAddressPool, &cluster.rejected_pools);
+    problems.extend(overlaps(cluster));
+    problems.extend(rejected(ConfigKind::L2Advertisement, &cluster.rejected_advertisements));
+    for (name, advertisement) in &cluster.advertisements {
+        let idle = idle(advertisement, cluster);
+        problems.extend(idle.map(|what| problem(ConfigKind::L2Advertisement, name, what, false)));
+    }
+    problems.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+    problems
+}
+
+fn problem(kind: ConfigKind, name: &str, what: String, is_invalid: bool) -> Problem {
+    Problem { kind, name: name.into(), what, is_invalid }
+}
+
+fn rejected(kind: ConfigKind, rejected: &BTreeMap<String, Arc<[String]>>) -> Vec<Problem> {
+    let of_object = |(name, problems): (&String, &Arc<[String]>)| -> Vec<Problem> {
+        problems.iter().map(|what| problem(kind, name, what.clone(), true)).collect()
+    };
+    rejected.iter().flat_map(of_object).collect()
+}
+
+/// Addresses that several pools have. They count for the first by name; the others are told of.
+fn overlaps(cluster: &Cluster) -> Vec<Problem> {
+    let mut ranges: Vec<((IpAddr, IpAddr), &str)> = Vec::new();
+    for (name, pool) in &cluster.pools {
+        ranges.extend(pool.ranges.iter().map(|&range| (range, name.as_str())));
+    }
+    ranges.sort();
+    let mut problems = Vec::new();
+    let mut widest: Option<((IpAddr, IpAddr), &str)> = None;
+    for (range, pool) in ranges {
+        if let Some((before, other)) = widest.filter(|&((_, last), other)| range.0 <= last && other != pool) {
+            let ((late, late_pool), (early, early_pool)) = if other < pool {
+                ((range, pool), (before, other))
+            } else {
+                ((before, other), (range, pool))
+            };
+            let what = format!(
+                "{}-{} overlaps with already defined CIDR {}-{} of pool {early_pool}, which keeps what both have",
+                late.0, late.1, early.0, early.1
+            );
+            problems.push(problem(ConfigKind::IpAddressPool, late_pool, what, true));
+        }
+        if widest.is_none_or(|((_, last), _)| last < range.1) {
+            widest = Some((range, pool));
+        }
+    }
+    problems
+}
+
+/// Why an advertisement does nothing, if so.
+fn idle<'a>(advertisement: &'a Advertisement, cluster: &'a Cluster) -> impl Iterator<Item = String> + 'a {
+    let has_pool = || cluster.pools.iter().any(|(name, pool)| advertisement.selects_pool(name, &pool.labels));
+    let has_node = || {
+        let mut nodes = cluster.nodes.values();
+        let selectors = &advertisement.node_selectors;
+        selectors.is_empty()
+            || nodes.any(|node| selectors.iter().any(|selector| selector.matches(&node.labels)))
+    };
+    let no_pool = (!has_pool()).then(|| {
+        "selects no IPAddressPool: look at ipAddressPools, ipAddressPoolSelectors and the pools' labels"
+            .to_owned()
+    });
+    let no_node =
+        (!has_node()).then(|| "selects no Node: look at nodeSelectors and the Nodes' labels".to_owned());
+    no_pool.into_iter().chain(no_node)
+}

@@ -1,0 +1,130 @@
+//! What was looked at last, and what is different now.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use super::verdict::Serving;
+use crate::cluster::{
+    Cluster,
+    objects::{ObjectName, Service, Slice},
+};
+
+/// The cluster as it was looked at last.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) services: BTreeMap<ObjectName, Arc<Service>>,
+    slices: BTreeMap<ObjectName, Arc<Slice>>,
+    endpoints: HashMap<ObjectName, Vec<(ObjectName, Arc<Slice>)>>,
+    /// Without the above.
+    rest: Cluster,
+}
+
+impl Seen {
+    /// Takes a look. Says which Services have changed, themselves or their endpoints, and whether anything else has.
+    pub(super) fn follow(&mut self, cluster: &Cluster) -> (Vec<ObjectName>, bool) {
+        let mut changed = Vec::new();
+        for (name, service) in differences(&self.services, &cluster.services) {
+            changed.push(name.clone());
+            put(&mut self.services, name, service);
+        }
+        for (name, slice) in differences(&self.slices, &cluster.slices) {
+            if let Some(before) = self.slices.get(&name) {
+                changed.push(before.service.clone());
+                if let Some(slices) = self.endpoints.get_mut(&before.service) {
+                    slices.retain(|(known, _)| *known != name);
+                }
+            }
+            if let Some(slice) = &slice {
+                changed.push(slice.service.clone());
+                self.endpoints
+                    .entry(slice.service.clone())
+                    .or_default()
+                    .push((name.clone(), Arc::clone(slice)));
+            }
+            put(&mut self.slices, name, slice);
+        }
+        self.endpoints.retain(|_, slices| !slices.is_empty());
+        changed.sort_unstable();
+        changed.dedup();
+        (changed, self.follow_rest(cluster))
+    }
+
+    /// Where a Service has endpoints.
+    pub(super) fn serving(&self, service: &ObjectName) -> Serving {
+        let slices = self.endpoints.get(service).into_iter().flatten();
+        let mut serving = Serving::default();
+        for node in slices.flat_map(|(_, slice)| &slice.serving_nodes) {
+            match node {
+                Some(node) => _ = serving.nodes.insert(Arc::clone(node)),
+                None => serving.is_elsewhere = true,
+            }
+        }
+        serving
+    }
+
+    /// What Services and slices do not tell. Exhaustive, so that a new kind is not forgotten.
+    fn follow_rest(&mut self, cluster: &Cluster) -> bool {
+        let Cluster {
+            services: _,
+            slices: _,
+            nodes,
+            pools,
+            rejected_pools,
+            advertisements,
+            rejected_advertisements,
+            agent_slices: _,
+            agent_addresses: _,
+            agents,
+        } = cluster;
+        let rest = &mut self.rest;
+        let mut has_changed = follow(&mut rest.nodes, nodes);
+        has_changed |= follow(&mut rest.pools, pools);
+        has_changed |= follow(&mut rest.rejected_pools, rejected_pools);
+        has_changed |= follow(&mut rest.advertisements, advertisements);
+        has_changed |= follow(&mut rest.rejected_advertisements, rejected_advertisements);
+        has_changed | follow(&mut rest.agents, agents)
+    }
+}
+
+fn follow<T: Clone + PartialEq>(seen: &mut T, now: &T) -> bool {
+    let has_changed = seen != now;
+    if has_changed {
+        seen.clone_from(now);
+    }
+    has_changed
+}
+
+fn put<V>(all: &mut BTreeMap<ObjectName, Arc<V>>, name: ObjectName, value: Option<Arc<V>>) {
+    match value {
+        Some(value) => _ = all.insert(name, value),
+        None => _ = all.remove(&name),
+    }
+}
+
+/// What has to be put or taken away to make `now` of `before`. Goes through both at once, and compares pointers first: this is
+/// what each event costs however many objects there are.
+fn differences<V: PartialEq>(
+    before: &BTreeMap<ObjectName, Arc<V>>,
+    now: &BTreeMap<ObjectName, Arc<V>>,
+) -> Vec<(ObjectName, Option<Arc<V>>)> {
+    let (mut olds, mut news) = (before.iter().peekable(), now.iter().peekable());
+    let mut differences = Vec::new();
+    loop {
+        let order = match (olds.peek(), news.peek()) {
+            (None, None) => return differences,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some((old, _)), Some((new, _))) => old.cmp(new),
+        };
+        let old = if order.is_le() { olds.next() } else { None };
+        let new = if order.is_ge() { news.next() } else { None };
+        match (old, new) {
+            (Some((_, old)), Some((_, new))) if Arc::ptr_eq(old, new) || old == new => {}
+            (_, Some((name, new))) => differences.push((name.clone(), Some(Arc::clone(new)))),
+            (Some((name, _)), None) => differences.push((name.clone(), None)),
+            (None, None) => {}
+        }
+    }
+}
