@@ -10,6 +10,7 @@ pub(crate) mod fixtures;
 pub mod index;
 pub mod objects;
 pub mod selection;
+pub mod trim;
 
 use std::{collections::BTreeMap, sync::Arc};
 

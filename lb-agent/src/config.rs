@@ -20,6 +20,7 @@ mod yaml;
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
+pub(crate) use address::unusable_vip;
 pub use cluster::ClusterConfig;
 pub use problem::{Problem, Problems};
 pub use vips::{Range, VipSet};

@@ -28,6 +28,7 @@ pub mod peers;
 pub mod pins;
 pub mod plan;
 pub mod privileges;
+pub mod ranges;
 pub mod ranks;
 pub mod readable;
 pub mod roster;

@@ -10,6 +10,7 @@ use super::{
         Service, Slice,
     },
 };
+use crate::ranges::AddressRange;
 
 /// An address.
 pub fn ip(text: &str) -> IpAddr {
@@ -79,7 +80,8 @@ impl Node {
 
 /// A pool of one range, or of several.
 pub fn pool(ranges: &[(&str, &str)]) -> Pool {
-    Pool { ranges: ranges.iter().map(|(first, last)| (ip(first), ip(last))).collect(), ..Pool::default() }
+    let range = |(first, last): &(&str, &str)| AddressRange { first: ip(first), last: ip(last) };
+    Pool { ranges: ranges.iter().map(range).collect(), ..Pool::default() }
 }
 
 impl Pool {
@@ -147,7 +149,11 @@ pub fn three_nodes() -> Index {
 
 impl Index {
     /// Applies an object, and settles.
-    pub(crate) fn put<O: Object<Name: TryFrom<String, Error: Debug>>>(&mut self, text: &str, object: O) -> bool {
+    pub(crate) fn put<O: Object<Name: TryFrom<String, Error: Debug>>>(
+        &mut self,
+        text: &str,
+        object: O,
+    ) -> bool {
         let has_changed = self.apply(name(text), object);
         self.settle(0) | has_changed
     }

@@ -12,6 +12,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::ranges::AddressRange;
+
 /// Labels of an object.
 pub type Labels = BTreeMap<String, String>;
 
@@ -95,8 +97,8 @@ pub struct Pool {
     pub uid: String,
     /// `metadata.labels`.
     pub labels: Labels,
-    /// `spec.addresses`: first and last of each range, in that order.
-    pub ranges: Vec<(IpAddr, IpAddr)>,
+    /// `spec.addresses`, in that order.
+    pub ranges: Vec<AddressRange>,
     /// What is wrong with it. A pool with a problem is not used.
     pub problems: Vec<String>,
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Why an address cannot be a VIP.
-pub(super) fn unusable_vip(address: IpAddr) -> Option<&'static str> {
+pub(crate) fn unusable_vip(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V6(v6) if v6.is_unicast_link_local() => {
             Some("it is a link-local address, which means another host on each link")

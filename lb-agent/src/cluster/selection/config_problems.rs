@@ -1,11 +1,14 @@
 //! What is wrong with the pools and the advertisements.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::verdict::Problem;
-use crate::cluster::{
-    Cluster,
-    objects::{Advertisement, ConfigKind},
+use crate::{
+    cluster::{
+        Cluster,
+        objects::{Advertisement, ConfigKind, Pool},
+    },
+    ranges::{AddressRange, RangeError},
 };
 
 /// All of it, in the order of kinds and names.
@@ -34,27 +37,27 @@ fn rejected(kind: ConfigKind, rejected: &BTreeMap<String, Arc<[String]>>) -> Vec
 
 /// Addresses that several pools have. They count for the first by name; the others are told of.
 fn overlaps(cluster: &Cluster) -> Vec<Problem> {
-    let mut ranges: Vec<((IpAddr, IpAddr), &str)> = Vec::new();
-    for (name, pool) in &cluster.pools {
-        ranges.extend(pool.ranges.iter().map(|&range| (range, name.as_str())));
-    }
-    ranges.sort();
+    let of_pool = |(name, pool)| {
+        let (name, pool): (&String, &Arc<Pool>) = (name, pool);
+        pool.ranges.iter().map(|&range| (range, name.as_str())).collect::<Vec<_>>()
+    };
+    let mut ranges: Vec<(AddressRange, &str)> = cluster.pools.iter().flat_map(of_pool).collect();
+    ranges.sort_unstable();
     let mut problems = Vec::new();
-    let mut widest: Option<((IpAddr, IpAddr), &str)> = None;
+    let mut widest: Option<(AddressRange, &str)> = None;
     for (range, pool) in ranges {
-        if let Some((before, other)) = widest.filter(|&((_, last), other)| range.0 <= last && other != pool) {
-            let ((late, late_pool), (early, early_pool)) = if other < pool {
-                ((range, pool), (before, other))
-            } else {
-                ((before, other), (range, pool))
+        if let Some((other, its_pool)) =
+            widest.filter(|(other, its_pool)| other.overlaps(&range) && *its_pool != pool)
+        {
+            let ((kept, keeper), (lost, loser)) = match its_pool < pool {
+                true => ((other, its_pool), (range, pool)),
+                false => ((range, pool), (other, its_pool)),
             };
-            let what = format!(
-                "{}-{} overlaps with already defined CIDR {}-{} of pool {early_pool}, which keeps what both have",
-                late.0, late.1, early.0, early.1
-            );
-            problems.push(problem(ConfigKind::IpAddressPool, late_pool, what, true));
+            let what = RangeError::Overlap { range: lost, other: kept };
+            let what = format!("{what} of IPAddressPool {keeper}, which keeps what both have");
+            problems.push(problem(ConfigKind::IpAddressPool, loser, what, true));
         }
-        if widest.is_none_or(|((_, last), _)| last < range.1) {
+        if widest.is_none_or(|(other, _)| other.last < range.last) {
             widest = Some((range, pool));
         }
     }

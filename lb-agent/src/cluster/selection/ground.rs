@@ -106,8 +106,8 @@ impl Ground {
 
     /// The pool that has an address: of several the first by name, so that all nodes see it alike, whatever came first.
     pub(super) fn pool_with(&self, address: IpAddr) -> Option<Arc<str>> {
-        let has = |&(first, last): &(IpAddr, IpAddr)| first <= address && address <= last;
-        let pool = self.pools.iter().find(|pool| pool.pool.ranges.iter().any(has))?;
+        let pool =
+            self.pools.iter().find(|pool| pool.pool.ranges.iter().any(|range| range.contains(address)))?;
         Some(Arc::clone(&pool.name))
     }
 

@@ -342,7 +342,7 @@ fn an_address_in_two_pools_counts_for_the_first_by_name_and_the_other_is_told_of
     index.put("all", advertisement().pools(&["pool"]));
     index.serve("default/web", service(&["10.0.0.200"]), &["n1"]);
     assert_eq!(reason(&index, "default/web"), Reason::NoAdvertisement { pool: "another".into() });
-    let what = "10.0.0.0-10.0.0.255 overlaps with already defined CIDR 10.0.0.128-10.0.1.255 of pool another, which keeps what \
+    let what = "10.0.0.0-10.0.0.255 overlaps with already defined CIDR 10.0.0.128-10.0.1.255 of IPAddressPool another, which keeps what \
                 both have";
     let problem = Problem {
         kind: ConfigKind::IpAddressPool,

@@ -86,9 +86,7 @@ fn random_events_announce_suppress_and_share() {
             let selection = select(&index);
             announced += usize::from(!selection.plan.units.is_empty());
             suppressed += usize::from(!selection.plan.suppress.is_empty());
-            let is_shared = |verdict: &Arc<ServiceVerdict>| {
-                matches!(&verdict.outcome, Outcome::Announced { services, .. } if services.len() > 1)
-            };
+            let is_shared = |verdict: &Arc<ServiceVerdict>| matches!(&verdict.outcome, Outcome::Announced { services, .. } if services.len() > 1);
             shared += usize::from(selection.services.values().any(is_shared));
         }
     }
