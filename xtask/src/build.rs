@@ -50,19 +50,28 @@ fn executable(message: &str) -> Option<(String, PathBuf)> {
 /// # Errors
 /// When it does not compile.
 pub fn init() -> anyhow::Result<PathBuf> {
+    statically("lb-init").context("build PID 1")
+}
+
+/// Builds the agent for an image that has nothing else.
+///
+/// # Errors
+/// When something does not compile.
+pub fn static_agent() -> anyhow::Result<PathBuf> {
+    ebpf::build(false)?;
+    statically("lb-agent").context("build the agent")
+}
+
+/// Builds a package with one executable of its name, which needs no library of the machine it runs on.
+fn statically(package: &str) -> anyhow::Result<PathBuf> {
     let rustc = output(rustc().arg("-vV"))?;
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
     // With a target of its own the flags do not reach build scripts and macros.
     let mut build = cargo();
-    build.env("RUSTFLAGS", "-Ctarget-feature=+crt-static").args([
-        "build",
-        "--release",
-        "--package",
-        "lb-init",
-    ]);
+    build.env("RUSTFLAGS", "-Ctarget-feature=+crt-static").args(["build", "--release", "--package", package]);
     build.args(["--target", host]);
-    show(&mut build).context("build PID 1")?;
-    Ok(target().join(host).join("release/lb-init"))
+    show(&mut build)?;
+    Ok(target().join(host).join("release").join(package))
 }
 
 fn target() -> PathBuf {

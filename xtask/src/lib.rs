@@ -6,6 +6,7 @@ pub mod debian;
 pub mod demo;
 pub mod ebpf;
 pub mod exec;
+pub mod image;
 pub mod kernels;
 pub mod lint;
 pub mod test;

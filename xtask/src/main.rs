@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use xtask::{
     bench::{self, Bench},
-    demo, ebpf, kernels, lint, test,
+    demo, ebpf, image, kernels, lint, test,
 };
 
 /// Developer commands of the announcer.
@@ -35,6 +35,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write the agent as an OCI image, `target/image/lb-agent.tar`, without a container daemon
+    Image,
     /// Run the programs and the agent in Debian's kernels, each booted in a virtual machine
     Kernels {
         /// Which kernels: 5.10, 6.1, 6.12, newest; all of them unless named
@@ -65,6 +67,10 @@ fn execute(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Demo { json } => demo::run(json),
+        Command::Image => {
+            println!("{} {}", image::run()?.display(), image::REFERENCE);
+            Ok(())
+        }
         Command::Kernels { names } => kernels::run(&names),
         Command::Lint => lint::run(),
         Command::Test => test::run(),
