@@ -9,5 +9,6 @@ pub mod exec;
 pub mod image;
 pub mod kernels;
 pub mod lint;
+pub mod manifests;
 pub mod test;
 pub mod testbed;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use xtask::{
     bench::{self, Bench},
-    demo, ebpf, image, kernels, lint, test,
+    demo, ebpf, image, kernels, lint, manifests, test,
 };
 
 /// Developer commands of the announcer.
@@ -44,6 +44,8 @@ enum Command {
     },
     /// Format and lint everything, the programs for the kernel included
     Lint,
+    /// Write anew what of `deploy` is made from the rest: the definitions, and the one file to install
+    Manifests,
     /// Run all tests (root): pure ones, the programs in this kernel, the agent on the wire
     Test,
 }
@@ -73,6 +75,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
         }
         Command::Kernels { names } => kernels::run(&names),
         Command::Lint => lint::run(),
+        Command::Manifests => manifests::run(),
         Command::Test => test::run(),
     }
 }

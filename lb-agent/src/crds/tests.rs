@@ -165,6 +165,27 @@ fn the_yaml_says_what_the_definitions_say() {
 }
 
 #[test]
+fn the_manifests_have_these_definitions() {
+    let applied = include_str!("../../../deploy/base/crds.yaml");
+    assert!(applied == to_yaml().unwrap(), "run `cargo xtask manifests`");
+}
+
+#[test]
+fn the_examples_are_understood_to_the_last_field() {
+    let read = |text| serde_saphyr::from_str::<serde_json::Value>(text).unwrap();
+    let pool = read(include_str!("../../../deploy/examples/pool.yaml"));
+    let typed: IPAddressPool = serde_json::from_value(pool.clone()).unwrap();
+    let mut with_defaults = pool;
+    with_defaults["spec"]["autoAssign"] = json!(true);
+    with_defaults["spec"]["avoidBuggyIPs"] = json!(false);
+    assert_eq!(serde_json::to_value(typed).unwrap(), with_defaults);
+
+    let advertisement = read(include_str!("../../../deploy/examples/advertisement.yaml"));
+    let typed: L2Advertisement = serde_json::from_value(advertisement.clone()).unwrap();
+    assert_eq!(serde_json::to_value(typed).unwrap(), advertisement);
+}
+
+#[test]
 fn an_advertisement_without_spec_announces_everything() {
     let read: L2Advertisement = serde_json::from_value(json!({
         "apiVersion": "metallb.io/v1beta1", "kind": "L2Advertisement", "metadata": {"name": "all"},
