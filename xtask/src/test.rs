@@ -26,6 +26,7 @@ const TOOLS: &[Needed] = &[
     needed("tshark", "tshark"),
     needed("stress-ng", "stress-ng"),
     needed("lxc-start", "lxc"),
+    needed("setpriv", "util-linux"),
 ];
 
 /// Builds what the tests need, and runs them all.

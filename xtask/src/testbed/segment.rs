@@ -209,7 +209,8 @@ impl Host {
     }
 
     /// A command on the host as its own users run it: in its network namespace, or all the way in its container.
-    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         match &self.container {
             Some(container) => container.command(program),
             None => self.netns.command(program),

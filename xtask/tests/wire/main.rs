@@ -2,6 +2,7 @@
 //!
 //! Run by `cargo xtask test`, which builds the agent and names it in `LB_AGENT`. Needs root.
 
+mod capabilities;
 mod config;
 mod frr;
 mod group;
