@@ -27,6 +27,8 @@ const TOOLS: &[Needed] = &[
     needed("stress-ng", "stress-ng"),
     needed("lxc-start", "lxc"),
     needed("setpriv", "util-linux"),
+    needed("umoci", "umoci"),
+    needed("skopeo", "skopeo"),
 ];
 
 /// Builds what the tests need, and runs them all.
