@@ -149,7 +149,20 @@ impl Tcpdump {
     /// # Errors
     /// When tcpdump is not there or refuses the filter.
     pub fn start(host: &Host, filter: &str) -> anyhow::Result<Self> {
-        let mut child = start_tcpdump(host, &["-l", "-n", "-e", "-t"], filter)?;
+        Self::start_with(host, &[], filter)
+    }
+
+    /// The same with all that tcpdump knows of a frame, options on lines of their own.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_verbose(host: &Host, filter: &str) -> anyhow::Result<Self> {
+        Self::start_with(host, &["-v"], filter)
+    }
+
+    fn start_with(host: &Host, how: &[&str], filter: &str) -> anyhow::Result<Self> {
+        let how = [&["-l", "-n", "-e", "-t"], how].concat();
+        let mut child = start_tcpdump(host, &how, filter)?;
         let stdout = child.stdout.take().context("tcpdump has no output")?;
         let lines = BufReader::new(stdout).lines().map_while(Result::ok).filter(|line| !line.is_empty());
         let lines = thread::spawn(move || lines.collect());

@@ -1,11 +1,14 @@
 //! Each hook answers, and what is not ours passes.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
 
 use lb_common::wire::{arp::Frame, ethernet::ETHERTYPE_ARP};
-use xtask::testbed::{AgentOptions, PacketSocket, Wiring, mac_text, witness::Tcpdump};
+use xtask::testbed::{AgentOptions, PacketSocket, Segment, Wiring, mac_text, witness::Tcpdump};
 
-use crate::{Bed, VIP};
+use crate::{Bed, VIP, VIP_ADDRESS};
 
 /// What `status` calls tc on the kernel that runs: tcx came with 6.6.
 pub fn tc_ingress() -> &'static str {
@@ -18,21 +21,47 @@ fn has_tcx() -> bool {
     (numbers.next(), numbers.next()) >= (Some(6), Some(6))
 }
 
-/// `tcpdump` sees 60 bytes with the node's address in Ethernet header and ARP packet.
+/// A VIP of each family, and what `tcpdump` prints of the node's answer to the client.
+const VIPS: [(IpAddr, fn(&str, &str) -> Vec<String>); 2] =
+    [(IpAddr::V4(VIP_ADDRESS), arp_reply), (IpAddr::V6(VIP_V6), advertisement)];
+const VIP_V6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 1, 0x10);
+
+/// 60 bytes, with the node's address in Ethernet header and ARP packet.
+fn arp_reply(node: &str, client: &str) -> Vec<String> {
+    vec![format!(
+        "{node} > {client}, ethertype ARP (0x0806), length 60: Ethernet (len 6), IPv4 (len 4), \
+         Reply {VIP} is-at {node}, length 46"
+    )]
+}
+
+/// To the link-local address that `ndisc6` asks from, with the flags and the option of an answer (RFC 4861, 7.2.4).
+fn advertisement(node: &str, client: &str) -> Vec<String> {
+    let last = client.rsplit(':').next().unwrap_or_default().trim_start_matches('0');
+    vec![
+        format!(
+            "{node} > {client}, ethertype IPv6 (0x86dd), length 86: (hlim 255, next-header ICMPv6 (58) payload \
+             length: 32) {VIP_V6} > fe80::ff:fe4d:{last}: [icmp6 sum ok] ICMP6, neighbor advertisement, length 32, \
+             tgt is {VIP_V6}, Flags [solicited, override]"
+        ),
+        format!("\t  destination link-address option (2), length 8 (1): {node}"),
+    ]
+}
+
+/// Questions by ARP and by NDP are answered from one hook.
 fn answers_by(hook: &'static str, wiring: Wiring, expected_hook: &str) -> anyhow::Result<()> {
-    let bed = Bed::wired(wiring)?;
+    let bed = Bed::on(Segment::new()?, wiring, &VIPS.map(|(vip, _)| vip.into()))?;
     let agent = bed.agent_with(AgentOptions { hook, ..AgentOptions::default() })?;
-    let tcpdump = Tcpdump::start(&bed.client, "arp")?;
+    let tcpdump = Tcpdump::start_verbose(&bed.client, "arp or icmp6")?;
     bed.assert_answered()?;
-    let node = mac_text(bed.node.mac);
-    let client = mac_text(bed.client.mac);
-    let reply =
-        format!("{node} > {client}, ethertype ARP (0x0806), length 60: Reply {VIP} is-at {node}, length 46");
     let lines = tcpdump.finish()?;
-    assert!(lines.contains(&reply), "no {reply:?} among\n{}", lines.join("\n"));
+    for (vip, answer) in VIPS {
+        let expected = answer(&mac_text(bed.node.mac), &mac_text(bed.client.mac));
+        let is_there = lines.windows(expected.len()).any(|window| window == expected);
+        assert!(is_there, "{vip}: no {expected:#?} among\n{}", lines.join("\n"));
+    }
     let status = agent.status()?;
     assert_eq!(status["hooks"][0]["hook"], expected_hook, "{status:#}");
-    assert!(status["frames"]["answered"].as_u64() >= Some(1), "{status:#}");
+    assert!(status["frames"]["answered"].as_u64() >= Some(2), "{status:#}");
     Ok(())
 }
 
