@@ -5,6 +5,7 @@ use crate::{
         index::Index,
         objects::{ConfigKind, Node, Service},
     },
+    discovery::NamePatterns,
     plan::Candidate,
     roster,
 };
@@ -13,7 +14,7 @@ mod changes;
 mod sharing;
 
 fn options() -> Options {
-    let interfaces = Interfaces::Discovered { also: BTreeSet::new() };
+    let interfaces = Interfaces::Discovered { also: BTreeSet::new(), skip: NamePatterns::default() };
     Options { me: "n1".to_owned(), lb_class: None, interfaces, failback: Failback::Immediate }
 }
 
@@ -59,7 +60,7 @@ fn a_service_with_an_address_and_an_endpoint_is_announced_by_one_of_all_nodes() 
     let selection = select(&index);
     let web = Arc::new(unit(&["10.0.0.1"], ALL));
     let plan = Plan {
-        interfaces: Interfaces::Discovered { also: BTreeSet::new() },
+        interfaces: Interfaces::Discovered { also: BTreeSet::new(), skip: NamePatterns::default() },
         nodes: Some(vec![
             member("n1", &["192.168.0.1"]),
             member("n2", &["192.168.0.2"]),
@@ -245,7 +246,10 @@ fn interfaces_are_those_of_all_advertisements_that_select_service_and_node() {
     };
     assert_eq!(units(&index), [web, unit(&["10.0.0.2"], ALL)], "one that names none is for all");
     let also = names(&["eth0", "eth1", "eth2"]);
-    assert_eq!(select(&index).plan.interfaces, Interfaces::Discovered { also });
+    assert_eq!(
+        select(&index).plan.interfaces,
+        Interfaces::Discovered { also, skip: NamePatterns::default() }
+    );
     let named = Interfaces::Named(vec!["eth9".to_owned()]);
     let options = Options { interfaces: named.clone(), ..options() };
     assert_eq!(Selector::default().select(index.cluster(), &options).plan.interfaces, named);
