@@ -45,7 +45,7 @@ pub use prober::{Prober, Probers, Report};
 pub use real_api::RealApi;
 pub use segment::{Host, Segment, Wiring, cabled, mac_text};
 pub use trial::{Fault, Trial};
-pub use vip_map::VipMap;
+pub use vip_map::{Address, VipMap};
 
 /// Fails with a sentence unless the process is root.
 ///

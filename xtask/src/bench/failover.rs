@@ -45,10 +45,10 @@ pub(super) fn run(rounds: u32, json: bool) -> anyhow::Result<()> {
     rival(&hosts, few, 100, "keepalived, adverts each 100 ms", &mut figures)?;
     figures.say(&format!("Other faults, {few} times each"));
     other_faults(&hosts, few, &mut figures)?;
-    figures.say("A node that holds a thousand VIPs is cut off");
-    thousand::measure(&hosts, few, &mut figures)?;
+    figures.say("A node that holds a thousand VIPs is cut off, for each family");
+    thousand::measure(&mut hosts, few, &mut figures)?;
     drop(hosts);
-    figures.say("The segment is parted for 10 s and joined again");
+    figures.say("The segment is parted for 10 s and joined again, for each family");
     partition::measure(&mut figures)?;
     figures.conclude()
 }

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeSet,
-    net::Ipv4Addr,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant, SystemTime},
@@ -11,32 +10,76 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use lb_common::wire::{
-    arp::{Frame, Kind},
-    ethernet::{ETHERTYPE_ARP, Mac},
+    arp,
+    ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV6, Mac},
+    icmpv6::ndp,
 };
 
 use super::{Limit, SBFD_DEFAULT, ms, options};
 use crate::{
     bench::figures::{Figures, percentile},
-    testbed::{Agent, Host, Hosts, PacketSocket, VipMap},
+    testbed::{Address, Agent, Families, Host, Hosts, PacketSocket, VipMap},
 };
 
-/// Of two nodes each is the first for about half of them.
-const VIPS: &str = "10.77.16.0-10.77.24.63";
+/// How many VIPs there are.
 const COUNT: usize = 2_112;
 const AT_LEAST: usize = 1_000;
 /// Time for the group to settle, and for a takeover to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) fn measure(hosts: &Hosts, rounds: u32, figures: &mut Figures) -> anyhow::Result<()> {
+/// In what VIPs of the two families differ.
+trait Vip: Address + Ord + Send {
+    const FAMILY: Families;
+    const NAME: &str;
+    /// [`COUNT`] VIPs, as the configuration has them. Of two nodes each is the first for about half of them.
+    const VIPS: &str;
+    const ETHERTYPE: u16;
+    /// Of an announcement, in the form that comes first: the VIP, and the station that has it.
+    fn announced(frame: &[u8]) -> Option<(Self, Mac)>;
+}
+
+impl Vip for [u8; 4] {
+    const FAMILY: Families = Families::V4;
+    const NAME: &str = "IPv4";
+    const VIPS: &str = "10.77.16.0-10.77.24.63";
+    const ETHERTYPE: u16 = ETHERTYPE_ARP;
+
+    fn announced(frame: &[u8]) -> Option<(Self, Mac)> {
+        let (frame, kind) = arp::Frame::parse(frame).ok()?;
+        (kind == arp::Kind::Announcement).then_some((frame.spa, frame.sha))
+    }
+}
+
+impl Vip for [u8; 16] {
+    const FAMILY: Families = Families::V6;
+    const NAME: &str = "IPv6";
+    const VIPS: &str = "\"fd77::16:0-fd77::16:83f\"";
+    const ETHERTYPE: u16 = ETHERTYPE_IPV6;
+
+    fn announced(frame: &[u8]) -> Option<(Self, Mac)> {
+        let (head, message) = ndp::parse(frame).ok()?;
+        let is_announcement = message.kind == ndp::Kind::UnsolicitedAdvertisement;
+        is_announcement.then_some((head.target_address, message.link_layer_address?))
+    }
+}
+
+/// Measures for IPv4 between nodes that know each other by IPv4, and then the same for IPv6.
+pub(super) fn measure(hosts: &mut Hosts, rounds: u32, figures: &mut Figures) -> anyhow::Result<()> {
+    measure_for::<[u8; 4]>(hosts, rounds, figures)?;
+    measure_for::<[u8; 16]>(hosts, rounds, figures)?;
+    hosts.families = Families::V4;
+    Ok(())
+}
+
+fn measure_for<A: Vip>(hosts: &mut Hosts, rounds: u32, figures: &mut Figures) -> anyhow::Result<()> {
+    hosts.families = A::FAMILY;
     let [lost, other, ..] = hosts.nodes.as_slice() else { anyhow::bail!("a segment of two nodes at least") };
-    let nodes =
-        [lost, other].map(|host| format!("{{name: {}, address: {}}}", host.name, host.address)).join(", ");
-    let config = format!("nodes: [{nodes}]\nvips: [{VIPS}]\nfailback: immediate");
+    let nodes = hosts.list([lost, other]);
+    let config = format!("nodes: [{nodes}]\nvips: [{}]\nfailback: immediate", A::VIPS);
     let agents = [lost, other].map(|host| Agent::start(host, &config, options(SBFD_DEFAULT)));
     let [lost_agent, other_agent] = agents;
     let (lost_agent, other_agent) = (lost_agent?, other_agent?);
-    let mut maps = [VipMap::open(&lost_agent.maps()?)?, VipMap::open(&other_agent.maps()?)?];
+    let mut maps = [VipMap::<A>::open(&lost_agent.maps()?)?, VipMap::open(&other_agent.maps()?)?];
     let (mut programmed, mut announced) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let of_lost = settled(&mut maps)?;
@@ -47,15 +90,16 @@ pub(super) fn measure(hosts: &Hosts, rounds: u32, figures: &mut Figures) -> anyh
         hosts.segment.set_port(lost, true)?;
     }
     let mut add = |what: &str, values: &[f64], most| {
-        figures.add(format!("{what}, longest"), percentile(values, 100), "ms", Limit::AtMost(most));
+        let name = format!("{} from the detection until all are {what}, longest", A::NAME);
+        figures.add(name, percentile(values, 100), "ms", Limit::AtMost(most));
     };
-    add("from the detection until all are programmed", &programmed, 20.0);
-    add("from the detection until all are announced", &announced, 150.0);
+    add("programmed", &programmed, 20.0);
+    add("announced", &announced, 150.0);
     Ok(())
 }
 
 /// Waits until each VIP is held by one node, and for a while more; says how many are held by the first.
-fn settled(maps: &mut [VipMap<[u8; 4]>; 2]) -> anyhow::Result<usize> {
+fn settled<A: Vip>(maps: &mut [VipMap<A>; 2]) -> anyhow::Result<usize> {
     let deadline = Instant::now() + PATIENCE;
     let mut last = [0, 0];
     while Instant::now() < deadline {
@@ -75,18 +119,18 @@ struct Takeover {
     announced: Duration,
 }
 
-fn takeover(
+fn takeover<A: Vip>(
     hosts: &Hosts,
     lost: &Host,
     agent: &Agent<'_>,
-    map: &mut VipMap<[u8; 4]>,
+    map: &mut VipMap<A>,
     of_lost: usize,
 ) -> anyhow::Result<Takeover> {
     let logged = agent.log().len();
-    let socket = PacketSocket::open(&hosts.client, ETHERTYPE_ARP)?;
+    let socket = PacketSocket::open(&hosts.client, A::ETHERTYPE)?;
     let stop = AtomicBool::new(false);
     let (programmed_at, announced_at) = thread::scope(|scope| {
-        let announcements = scope.spawn(|| last_announcement(&socket, agent.host().mac, of_lost, &stop));
+        let announcements = scope.spawn(|| last_announcement::<A>(&socket, agent.host().mac, of_lost, &stop));
         let programmed_at = hosts.segment.set_port(lost, false).and_then(|()| all_announced(map));
         stop.store(programmed_at.is_err(), Ordering::Relaxed);
         let announced_at = announcements.join().map_err(|_| anyhow::anyhow!("the listener panicked"))?;
@@ -99,7 +143,7 @@ fn takeover(
 }
 
 /// When the map announces every VIP.
-fn all_announced(map: &mut VipMap<[u8; 4]>) -> anyhow::Result<SystemTime> {
+fn all_announced<A: Vip>(map: &mut VipMap<A>) -> anyhow::Result<SystemTime> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         if map.announced()? == COUNT {
@@ -110,21 +154,21 @@ fn all_announced(map: &mut VipMap<[u8; 4]>) -> anyhow::Result<SystemTime> {
     anyhow::bail!("not every VIP is taken over")
 }
 
-/// When `expected` VIPs have been announced by a station, in the request form, for the first time.
-fn last_announcement(
+/// When `expected` VIPs have been announced by a station for the first time.
+fn last_announcement<A: Vip>(
     socket: &PacketSocket,
     station: Mac,
     expected: usize,
     stop: &AtomicBool,
 ) -> anyhow::Result<SystemTime> {
-    let mut announced: BTreeSet<Ipv4Addr> = BTreeSet::new();
+    let mut announced: BTreeSet<A> = BTreeSet::new();
     let mut buffer = [0_u8; 128];
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline && !stop.load(Ordering::Relaxed) {
         let Some(bytes) = socket.receive(&mut buffer, Duration::from_millis(100))? else { continue };
-        let Ok((frame, Kind::Announcement)) = Frame::parse(bytes) else { continue };
-        if frame.sha == station {
-            announced.insert(frame.spa.into());
+        let Some((vip, by)) = A::announced(bytes) else { continue };
+        if by == station {
+            announced.insert(vip);
         }
         if announced.len() == expected {
             return Ok(SystemTime::now());
