@@ -21,8 +21,11 @@ fn has_tcx() -> bool {
     (numbers.next(), numbers.next()) >= (Some(6), Some(6))
 }
 
-/// A VIP of each family, and what `tcpdump` prints of the node's answer to the client.
-const VIPS: [(IpAddr, fn(&str, &str) -> Vec<String>); 2] =
+/// The lines that `tcpdump` prints of an answer, by the link-layer addresses of the node and the client.
+type Printed = fn(&str, &str) -> Vec<String>;
+
+/// A VIP of each family.
+const VIPS: [(IpAddr, Printed); 2] =
     [(IpAddr::V4(VIP_ADDRESS), arp_reply), (IpAddr::V6(VIP_V6), advertisement)];
 const VIP_V6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 1, 0x10);
 
