@@ -240,21 +240,9 @@ impl Holding {
         }
         // With its agent back, what its kernel holds is settled as after a partition.
         let came_up = new == Some(Liveness::Up { is_agent_seen: true });
-        let on_interface = Place::all_of(ifindex);
-        // What it answered under the old verdict says nothing about the new one.
-        for (_, hold) in self.holds.range_mut(Place::all_of(ifindex)) {
-            hold.answering.take_if(|answering| *answering == node);
-            // Nor do asks that it did not answer say anything about one that held the unit before.
-            if let State::Standby(standby) = &mut hold.state
-                && standby.holder == Some(node)
-                && standby.before(now).is_some()
-            {
-                standby.unanswered = 0;
-            }
-        }
         let concerned: Vec<Place> = self
             .holds
-            .range(on_interface)
+            .range(Place::all_of(ifindex))
             .filter(|(_, hold)| match hold.state {
                 State::Standby(standby) => {
                     standby.holder == Some(node) || hold.predecessors(self.me).contains(&node)
@@ -264,6 +252,9 @@ impl Holding {
             })
             .map(|(&at, _)| at)
             .collect();
+        for (_, hold) in self.holds.range_mut(Place::all_of(ifindex)) {
+            hold.judged(node, old, new, now);
+        }
         for at in concerned {
             match self.holds[&at].state {
                 State::Standby(_) => self.evaluate(at, false, now),

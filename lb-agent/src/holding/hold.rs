@@ -8,7 +8,7 @@ use lb_common::{
 };
 
 use super::{crowd::Crowd, timers::Due};
-use crate::{election::NodeId, model::BoottimeNs};
+use crate::{election::NodeId, model::BoottimeNs, sbfd::Liveness};
 
 /// What is wanted of a unit on one interface.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -243,6 +243,30 @@ impl Hold {
         match &self.state {
             State::Standby(standby) => standby.holder,
             _ => None,
+        }
+    }
+
+    /// What another verdict about a peer makes of what it was heard to say.
+    pub(super) fn judged(
+        &mut self,
+        peer: NodeId,
+        old: Option<Liveness>,
+        new: Option<Liveness>,
+        now: BoottimeNs,
+    ) {
+        // What it answered under the old verdict says nothing about the new one.
+        self.answering.take_if(|answering| *answering == peer);
+        let State::Standby(standby) = &mut self.state else { return };
+        if standby.holder != Some(peer) {
+            return;
+        }
+        // Nor do asks that it did not answer say anything about one that held the unit before.
+        if standby.before(now).is_some() {
+            standby.unanswered = 0;
+        }
+        // One that was gone when it ceased to be probed lives no more for that.
+        if new.is_none() && matches!(old, Some(Liveness::Down | Liveness::AdminDown)) {
+            standby.holder = None;
         }
     }
 

@@ -498,6 +498,22 @@ fn asks_of_a_new_holder_that_is_found_to_be_down_do_not_count_against_the_one_be
 }
 
 #[test]
+fn a_holder_that_was_down_when_it_ceased_to_be_probed_keeps_nobody_from_asking() {
+    let mut play = Play::new(candidate(&[BETTER, WORSE, ME]));
+    play.judge(BETTER, UP);
+    play.hear(BETTER, Saying::Answer);
+    play.judge(BETTER, Liveness::Down);
+    play.judge(WORSE, UP);
+    play.holding.liveness_changed(IFINDEX, BETTER, None, 0);
+    let asks = [2_000, 2_250, 2_500].map(|at| (at, Message::Ask(None)));
+    assert_eq!(play.until(2_750 * MS - 1), asks);
+    play.for_ns(1);
+    // Of those who count as gone, one is probed again first.
+    play.judge(BETTER, Liveness::Down);
+    assert_eq!(play.changes(), [Change::Taken(Cause::Silent(WORSE))]);
+}
+
+#[test]
 fn who_is_not_next_in_line_does_not_ask() {
     let mut play = Play::new(candidate(&[BETTER, WORSE, ME]));
     play.judge(BETTER, UP);
