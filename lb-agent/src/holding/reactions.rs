@@ -96,34 +96,19 @@ impl Holding {
             return;
         }
         if saying == Saying::Answer {
-            match standby.answered {
-                Some((other, when))
-                    if other != peer && now < when + SAME_ASK_NS && !standby.is_split_told =>
-                {
-                    standby.is_split_told = true;
-                    self.changes.push((at, Change::SplitSegment(other.min(peer), other.max(peer))));
-                }
-                _ => {}
-            }
-            standby.answered = Some((peer, now));
+            self.tell_split(at, &mut standby, peer, now);
         }
-        let is_news = standby.holder != Some(peer);
-        if is_news
-            && saying == Saying::Announcement
-            && self.is_gone(at, peer)
-            && self.live(at, standby.holder).is_some()
-        {
+        let holder_before = standby.holder;
+        let is_news = holder_before != Some(peer);
+        let live_before = self.live(at, holder_before);
+        if is_news && saying == Saying::Announcement && self.is_gone(at, peer) && live_before.is_some() {
             return; // it believes so itself, but nobody hears it
         }
-        standby.is_outdated = false;
-        let holder_before = standby.holder;
+        standby = Standby { holder: Some(peer), is_outdated: false, ..standby };
         if is_news {
             standby.unanswered = 0; // this one has not been asked yet
-            if let Some(before) = self.live(at, standby.holder) {
-                standby.before = Some((before, now + BEFORE_COUNTS_NS));
-            }
+            standby.before = live_before.map(|before| (before, now + BEFORE_COUNTS_NS)).or(standby.before);
         }
-        standby.holder = Some(peer);
         // An announcement shows what an agent believes, an answer what its kernel does: only that passes the audit.
         if saying == Saying::Answer {
             standby = Standby { unanswered: 0, stranger: None, before: None, ..standby };
@@ -133,13 +118,28 @@ impl Holding {
             self.audit_answered(at, now);
         }
         if is_news {
-            // A holder that ranks better is not probed for its own sake.
-            let better = self.holds[&at].predecessors(self.me);
-            let is_probed = |holder: Option<NodeId>| holder.is_some_and(|holder| !better.contains(&holder));
-            self.needs_version += u64::from(is_probed(Some(peer)) || is_probed(holder_before));
-            self.evaluate(at, false, now);
-            self.verify(at, now);
+            self.follow_holder(at, holder_before, peer, now);
         }
+    }
+
+    /// Two peers that answer the same ask are told, once.
+    fn tell_split(&mut self, at: Place, standby: &mut Standby, peer: NodeId, now: BoottimeNs) {
+        let answered = standby.answered.replace((peer, now));
+        let other = answered.filter(|&(other, when)| other != peer && now < when + SAME_ASK_NS);
+        if let Some((other, _)) = other.filter(|_| !standby.is_split_told) {
+            standby.is_split_told = true;
+            self.changes.push((at, Change::SplitSegment(other.min(peer), other.max(peer))));
+        }
+    }
+
+    /// Another one holds the unit than before.
+    fn follow_holder(&mut self, at: Place, before: Option<NodeId>, holder: NodeId, now: BoottimeNs) {
+        // A holder that ranks better is not probed for its own sake.
+        let better = self.holds[&at].predecessors(self.me);
+        let is_probed = |holder: NodeId| !better.contains(&holder);
+        self.needs_version += u64::from(is_probed(holder) || before.is_some_and(is_probed));
+        self.evaluate(at, false, now);
+        self.verify(at, now);
     }
 
     /// The next in line asks a new holder at once whether it answers, where another may still hold the unit.
