@@ -11,6 +11,7 @@ mod hold;
 mod moves;
 mod reactions;
 mod rules;
+mod stale_view;
 mod standing;
 mod steps;
 mod timers;
@@ -57,6 +58,11 @@ pub const PEER_DEFEND_INTERVAL_NS: u64 = 100_000_000;
 pub const LEAVE_AFTER_NS: u64 = 1_000_000_000;
 /// How long a holder waits for its own view to follow a claim that its view does not explain.
 pub const DEFEND_AFTER_NS: u64 = 1_000_000_000;
+/// How long a holder with a stale view waits before it asks whoever claims the unit, and yields. A claimer of the same
+/// view has heard better by then: of two that yield to each other at once neither would answer.
+pub const YIELD_AFTER_NS: u64 = 2 * ASKS as u64 * ASK_INTERVAL_NS;
+/// Time between the asks of a holder with a stale view: another may hold the unit by a view that does not know of it.
+pub const STALE_ASK_INTERVAL_NS: u64 = 5_000_000_000;
 /// How long a claimer that met with a defence waits before it claims for good.
 pub const CLAIM_AGAIN_AFTER_NS: u64 = 10_000_000_000;
 /// How long a better-ranked claimer waits when the holder says by its defence that it does not hear it answer.
@@ -70,7 +76,7 @@ const INSISTING_AFTER_NS: u64 = 5_000_000_000;
 /// An agent whose turns are further apart than this was away: it has a turn each 200 ms.
 pub const AWAY_AFTER_NS: u64 = 250_000_000;
 /// A new holder that has only announced may be a node that nobody hears; by then that shows.
-const BEFORE_COUNTS_NS: u64 = 2_000_000_000;
+pub const BEFORE_COUNTS_NS: u64 = 2_000_000_000;
 /// Not before the view changes.
 const NEVER: BoottimeNs = BoottimeNs::MAX;
 
@@ -155,6 +161,10 @@ pub struct Holding {
     peers: Peers,
     /// When [`Self::due`] was last called.
     awake_at: Option<BoottimeNs>,
+    /// Nothing is claimed from a live holder before that; [`NEVER`] while the view is stale.
+    claims_from: BoottimeNs,
+    /// When a holder with a stale view asks next.
+    asks_around_at: BoottimeNs,
     changes: Vec<(Place, Change)>,
     version: u64,
     needs_version: u64,
@@ -173,6 +183,8 @@ impl Holding {
             timers: Timers::default(),
             peers: Peers::default(),
             awake_at: None,
+            claims_from: 0,
+            asks_around_at: NEVER,
             changes: Vec::new(),
             version: 0,
             needs_version: 0,
@@ -269,6 +281,7 @@ impl Holding {
     /// Takes what is due at `now` off the queue, about `limit` messages, in the order in which they must go out.
     pub fn due(&mut self, now: BoottimeNs, limit: usize) -> Vec<(Place, Message)> {
         self.notice_absence(now);
+        self.ask_around(now);
         let mut messages = Vec::new();
         while messages.len() < limit {
             let Some((at, slot, step)) = self.timers.pop(now) else { break };
@@ -304,7 +317,8 @@ impl Holding {
     /// When [`Self::due`] has something next.
     #[must_use]
     pub fn next_due(&self) -> Option<BoottimeNs> {
-        self.timers.first()
+        let asks_around_at = Some(self.asks_around_at).filter(|&at| at != NEVER);
+        self.timers.first().into_iter().chain(asks_around_at).min()
     }
 
     /// Whether some VIP is being asked for.

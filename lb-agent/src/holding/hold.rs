@@ -179,15 +179,16 @@ pub(super) enum CheckCause {
     Claimed,
     /// The unit was claimed from it, and it announces it.
     Defends,
-    /// It claims the unit again although that was defended: its view is another, and may be the newer one.
-    Insists,
+    /// It claims the unit by another view, which may be the newer one: again although that was defended, or while this
+    /// node's own is stale.
+    NewerView,
 }
 
 impl CheckCause {
     /// Whether another one claims the unit.
     pub fn is_a_claim(self) -> bool {
         match self {
-            Self::Claimed | Self::Defends | Self::Insists => true,
+            Self::Claimed | Self::Defends | Self::NewerView => true,
             Self::Returned | Self::CameUp => false,
         }
     }
@@ -196,7 +197,7 @@ impl CheckCause {
     pub fn is_for_better(self) -> bool {
         match self {
             Self::Returned | Self::CameUp | Self::Claimed => true,
-            Self::Defends | Self::Insists => false,
+            Self::Defends | Self::NewerView => false,
         }
     }
 }

@@ -85,7 +85,7 @@ impl Holding {
             Failback::After(wait_ns) => hold.fit_since.saturating_add(wait_ns),
             Failback::Never => NEVER,
         };
-        match due.max(standby.not_before) {
+        match due.max(standby.not_before).max(self.claims_from) {
             NEVER => self.cancel(at, Slot::Wait),
             due if due > now => self.arm(at, Slot::Wait, due, 0),
             _ => {

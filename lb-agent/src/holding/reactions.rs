@@ -4,8 +4,8 @@ use lb_common::wire::ethernet::Mac;
 
 use super::{
     ASKS, BEFORE_COUNTS_NS, CLAIM_AGAIN_AFTER_NS, Cause, Change, DEFENCE_NOT_BEFORE_NS, DEFENCE_WITHIN_NS,
-    DEFEND_AFTER_NS, DEFEND_INTERVAL_NS, FAILBACK_AGAIN_AFTER_NS, Holding, INSISTING_AFTER_NS, Message,
-    NEVER, PEER_DEFEND_INTERVAL_NS, Rules, Saying, Station,
+    DEFEND_INTERVAL_NS, FAILBACK_AGAIN_AFTER_NS, Holding, INSISTING_AFTER_NS, Message, NEVER,
+    PEER_DEFEND_INTERVAL_NS, Rules, Saying, Station,
     hold::{Challenge, Check, CheckCause, Hold, Standby, State, Tenure},
     timers::Slot,
 };
@@ -170,6 +170,8 @@ impl Holding {
                     return self.yield_after(at, peer, check, now);
                 }
                 _ if is_better => {} // it was not asked now, or is on its way out
+                // It may hold the unit by a newer view.
+                _ if self.is_view_stale() => self.challenged(at, peer, now),
                 _ => self.defend_at_once(at, peer, now),
             },
             // Its sender has found two holders, and gives way.
@@ -199,6 +201,7 @@ impl Holding {
 
     /// A peer that does not rank better by this view claims the unit.
     fn challenged(&mut self, at: Place, by: NodeId, now: BoottimeNs) {
+        let patience_ns = self.patience_ns();
         let State::Holding(tenure) = &mut self.hold_mut(at).state else { return };
         if let Some(challenge) = tenure.challenge.as_mut().filter(|challenge| challenge.by == by) {
             challenge.heard_at = now;
@@ -224,13 +227,13 @@ impl Holding {
             }
             Some(challenge) if challenge.by == by => match challenge.defended_at {
                 Some(defended_at) if now >= defended_at + INSISTING_AFTER_NS => {
-                    self.check(at, Some(by), CheckCause::Insists, now);
+                    self.check(at, Some(by), CheckCause::NewerView, now);
                 }
                 _ => {}
             },
             _ => {
                 tenure.challenge = Some(Challenge { by, heard_at: now, defended_at: None });
-                self.arm(at, Slot::Wait, now + DEFEND_AFTER_NS, 0);
+                self.arm(at, Slot::Wait, now + patience_ns, 0);
             }
         }
     }
@@ -249,7 +252,7 @@ impl Holding {
         match check.cause {
             CheckCause::Defends => self.give_way(at, peer, now),
             // Having yielded to another view, this node does not come back before its own has changed.
-            CheckCause::Insists => self.yield_to(at, Standby { not_before: NEVER, ..standby }, now),
+            CheckCause::NewerView => self.yield_to(at, Standby { not_before: NEVER, ..standby }, now),
             CheckCause::Returned | CheckCause::CameUp | CheckCause::Claimed => {
                 self.yield_to(at, standby, now);
             }

@@ -47,6 +47,8 @@ pub struct Rules {
     pub defends: bool,
     /// A claimer gives way to that defence.
     pub gives_way: bool,
+    /// A node whose view may be out of date yields to a live peer's claim, and claims nothing from a live holder.
+    pub distrusts_stale_views: bool,
     /// A peer whose agent is gone counts only for what it was heard to hold.
     pub doubts_stale_agents: bool,
     /// What a stranger answers for is left to it.
@@ -68,6 +70,7 @@ impl Default for Rules {
             leaves_softly: true,
             defends: true,
             gives_way: true,
+            distrusts_stale_views: true,
             doubts_stale_agents: true,
             respects_strangers: true,
         }

@@ -116,7 +116,7 @@ impl Holding {
         match cause {
             CheckCause::Returned | CheckCause::CameUp => {}
             // It claims the unit and does not answer for it.
-            CheckCause::Claimed | CheckCause::Insists | CheckCause::Defends => {
+            CheckCause::Claimed | CheckCause::NewerView | CheckCause::Defends => {
                 self.defend_against_peer(at, now)
             }
         }
@@ -128,7 +128,9 @@ impl Holding {
         let Some(Challenge { by, heard_at, defended_at: None }) = tenure.challenge else { return };
         let State::Holding(tenure) = &mut self.hold_mut(at).state else { return };
         tenure.challenge = Some(Challenge { by, heard_at, defended_at: Some(now) });
-        if self.rules.defends {
+        if self.is_view_stale() {
+            self.check(at, Some(by), CheckCause::NewerView, now);
+        } else if self.rules.defends {
             self.defend_against_peer(at, now);
         }
     }

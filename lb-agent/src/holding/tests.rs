@@ -1,3 +1,5 @@
+mod stale_view;
+
 use std::net::Ipv4Addr;
 
 use lb_common::maps::{CLAIMS_PER_INTERVAL, Role};
