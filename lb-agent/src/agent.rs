@@ -39,6 +39,7 @@ use crate::{
     shutdown::Shutdown,
     tables::{TableError, Tables},
     wire::{self, Sender},
+    wishes::Changed,
 };
 
 /// Between two comparisons of the kernel's map with what the agent has written.
@@ -98,6 +99,8 @@ pub struct Agent {
     is_drained: bool,
     departure: Departure,
     is_view_new: bool,
+    /// What has changed, if it is not the whole view.
+    changed: Option<Changed>,
     /// The version of `holding` that the sessions follow; `None` when something else has changed.
     probed_version: Option<u64>,
     /// When the kernel is next told to keep the addresses of lost peers.
@@ -153,6 +156,7 @@ impl Agent {
             is_drained: false,
             departure: Departure::default(),
             is_view_new: true,
+            changed: None,
             probed_version: None,
             keep_at: 0,
             lease: LeaseWatch::new(has_lease),
@@ -171,11 +175,14 @@ impl Agent {
 
     /// Takes a new configuration.
     pub fn set_plan(&mut self, plan: Plan) {
-        if self.plan != plan {
-            self.group.follow(&plan);
-            self.plan = plan;
-            self.is_view_new = true;
+        if self.plan == plan {
+            return;
         }
+        let changed = self.group.follow(&self.plan, &plan);
+        let are_only_units = self.plan.interfaces == plan.interfaces && self.plan.failback == plan.failback;
+        self.plan = plan;
+        // A second change before the first one was followed.
+        self.is_view_new |= !are_only_units || self.changed.replace(changed).is_some();
     }
 
     /// Takes a new view of the interfaces.
@@ -271,8 +278,10 @@ impl Agent {
     pub fn turn(&mut self, now: BoottimeNs) {
         let has_lease = self.check_lease(now);
         self.check_drained();
-        if self.is_view_new {
-            self.follow(now);
+        match self.changed.take() {
+            _ if self.is_view_new => self.follow(now),
+            Some(changed) => self.follow_some(&changed, now),
+            None => {}
         }
         let mut messages = std::mem::take(&mut self.at_once);
         if has_lease {

@@ -3,7 +3,7 @@
 //! A node that waits has to know of one live candidate before it, for each unit; of several that would do, the one is
 //! taken that does for most units. Only where none is known to live have all of them to be asked.
 
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap};
 
 use crate::{election::NodeId, sbfd::Liveness};
 
@@ -29,6 +29,11 @@ pub fn choose(
     liveness: impl Fn(NodeId) -> Option<Liveness>,
     before: &BTreeSet<NodeId>,
 ) -> BTreeSet<NodeId> {
+    // Looked up once for each node: there are many needs.
+    let nodes =
+        needs.iter().flat_map(|need| need.predecessors).max().map_or(0, |&last| last.saturating_add(1));
+    let known: Vec<Option<Liveness>> = (0..nodes).map(&liveness).collect();
+    let liveness = |node: NodeId| known.get(usize::from(node)).copied().unwrap_or_else(|| liveness(node));
     let mut chosen = BTreeSet::new();
     let mut open: Vec<&Need<'_>> = Vec::new();
     for need in needs {
@@ -46,9 +51,11 @@ pub fn choose(
         }
     }
     let serves = |node: NodeId| !matches!(liveness(node), Some(Liveness::Down | Liveness::AdminDown | STALE));
-    let mut cover = Cover::new(&open, serves);
+    let mut cover =
+        Cover::new(&open, |node| serves(node) && (before.contains(&node) || chosen.contains(&node)));
     cover.count_in(&chosen);
     cover.add(&mut chosen, |node| before.contains(&node));
+    let mut cover = Cover::new(&cover.unserved(&open), serves);
     cover.add(&mut chosen, |_| true);
     chosen
 }
@@ -65,21 +72,34 @@ fn must_search(need: &Need<'_>, liveness: &impl Fn(NodeId) -> Option<Liveness>) 
 
 /// A greedy cover of needs by nodes.
 struct Cover {
-    /// Needs that a node would serve, by number.
-    served_by: HashMap<NodeId, Vec<u32>>,
+    /// Needs that a node would serve, by number; by node.
+    served_by: Vec<Vec<u32>>,
     is_served: Vec<bool>,
 }
 
 impl Cover {
     fn new(needs: &[&Need<'_>], serves: impl Fn(NodeId) -> bool) -> Self {
-        let mut served_by: HashMap<NodeId, Vec<u32>> = HashMap::new();
+        let nodes =
+            needs.iter().flat_map(|need| need.predecessors).max().map_or(0, |&last| usize::from(last) + 1);
+        let serves: Vec<bool> = (0..).take(nodes).map(serves).collect();
+        let mut served_by: Vec<Vec<u32>> = vec![Vec::new(); nodes];
         for (number, need) in (0..).zip(needs) {
-            let serves = |node: &NodeId| serves(*node) && !need.silent.contains(node);
+            let serves = |node: &NodeId| serves[usize::from(*node)] && !need.silent.contains(node);
             for &node in need.predecessors.iter().filter(|&node| serves(node)) {
-                served_by.entry(node).or_default().push(number);
+                served_by[usize::from(node)].push(number);
             }
         }
         Self { served_by, is_served: vec![false; needs.len()] }
+    }
+
+    /// The needs that are left.
+    fn unserved<'a>(&self, needs: &[&'a Need<'a>]) -> Vec<&'a Need<'a>> {
+        needs
+            .iter()
+            .zip(&self.is_served)
+            .filter(|&(_, is_served)| !is_served)
+            .map(|(&need, _)| need)
+            .collect()
     }
 
     /// Takes account of nodes that are chosen already.
@@ -92,14 +112,14 @@ impl Cover {
     /// Adds nodes, always the one that serves most, until no need is left that one of them would serve.
     fn add(&mut self, chosen: &mut BTreeSet<NodeId>, may: impl Fn(NodeId) -> bool) {
         // What a node serves only becomes less: a count that is too high is put right when it comes up.
-        let mut heap: BinaryHeap<(usize, std::cmp::Reverse<NodeId>)> = self
-            .served_by
-            .iter()
-            .filter(|&(&node, _)| may(node))
-            .map(|(&node, needs)| (needs.len(), std::cmp::Reverse(node)))
-            .collect();
+        let by_node = (0..).zip(&self.served_by).filter(|&(node, needs)| !needs.is_empty() && may(node));
+        let mut heap: BinaryHeap<(usize, std::cmp::Reverse<NodeId>)> =
+            by_node.map(|(node, needs)| (needs.len(), std::cmp::Reverse(node))).collect();
         while let Some((count, std::cmp::Reverse(node))) = heap.pop() {
-            let left = self.served_by[&node].iter().filter(|&&need| !self.is_served[need as usize]).count();
+            let left = self.served_by[usize::from(node)]
+                .iter()
+                .filter(|&&need| !self.is_served[need as usize])
+                .count();
             if left == 0 {
                 continue;
             }
@@ -113,7 +133,7 @@ impl Cover {
     }
 
     fn serve(&mut self, node: NodeId) {
-        for &need in self.served_by.get(&node).into_iter().flatten() {
+        for &need in self.served_by.get(usize::from(node)).into_iter().flatten() {
             self.is_served[need as usize] = true;
         }
     }
@@ -121,7 +141,10 @@ impl Cover {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::{
+        collections::HashMap,
+        net::{IpAddr, Ipv4Addr},
+    };
 
     use super::*;
     use crate::election::Election;

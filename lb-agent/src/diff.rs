@@ -26,16 +26,24 @@ impl MapOp {
     }
 }
 
-/// The writes that turn `actual` into `desired`: removals first, then what silences, then what speaks.
+/// The writes that turn `actual` into `desired`: removals first, then what silences, then what speaks. Both are walked once,
+/// side by side.
 #[must_use]
 pub fn diff(desired: &BTreeMap<Place, VipEntry>, actual: &BTreeMap<Place, VipEntry>) -> Vec<MapOp> {
-    let gone = actual.keys().filter(|place| !desired.contains_key(place)).map(|&place| MapOp::Remove(place));
-    let (speaking, silencing): (Vec<_>, Vec<_>) = desired
-        .iter()
-        .filter(|(place, entry)| actual.get(place) != Some(entry))
-        .map(|(&place, &entry)| MapOp::Set(place, entry))
-        .partition(MapOp::speaks);
-    gone.chain(silencing).chain(speaking).collect()
+    let (mut gone, mut silencing, mut speaking) = (Vec::new(), Vec::new(), Vec::new());
+    let mut actual = actual.iter().peekable();
+    for (&place, &entry) in desired {
+        while let Some((&surplus, _)) = actual.next_if(|&(&at, _)| at < place) {
+            gone.push(MapOp::Remove(surplus));
+        }
+        if actual.next_if(|&(&at, _)| at == place).is_some_and(|(_, &known)| known == entry) {
+            continue;
+        }
+        let op = MapOp::Set(place, entry);
+        if op.speaks() { speaking.push(op) } else { silencing.push(op) }
+    }
+    gone.extend(actual.map(|(&surplus, _)| MapOp::Remove(surplus)));
+    gone.into_iter().chain(silencing).chain(speaking).collect()
 }
 
 #[cfg(test)]

@@ -205,16 +205,37 @@ impl Holding {
         gone.into_iter().for_each(|at| self.forget(at));
         let failback_changed = std::mem::replace(&mut self.failback, failback) != failback;
         for (&at, new) in wanted {
-            match self.holds.get(&at) {
-                Some(hold) if hold.wanted == *new => {
-                    if failback_changed {
-                        self.evaluate(at, false, now);
-                    }
-                }
-                Some(_) => self.update(at, new.clone(), now),
-                None => self.add(at, new.clone(), is_held(&at), now),
+            if self.follow_unit(at, new, &is_held, now) && failback_changed {
+                self.evaluate(at, false, now);
             }
         }
+    }
+
+    /// As [`Self::follow`] when only these units have changed; `None` for those that are gone.
+    pub fn follow_some(&mut self, changed: &BTreeMap<Place, Option<Wanted>>, now: BoottimeNs) {
+        let gone = changed.iter().filter(|(_, wanted)| wanted.is_none());
+        gone.for_each(|(&at, _)| self.forget(at));
+        for (&at, new) in changed {
+            if let Some(new) = new {
+                self.follow_unit(at, new, &|_| false, now);
+            }
+        }
+    }
+
+    /// Says whether the unit is known and wanted as it was.
+    fn follow_unit(
+        &mut self,
+        at: Place,
+        new: &Wanted,
+        is_held: &impl Fn(&Place) -> bool,
+        now: BoottimeNs,
+    ) -> bool {
+        match self.holds.get(&at) {
+            Some(hold) if hold.wanted == *new => return true,
+            Some(_) => self.update(at, new.clone(), now),
+            None => self.add(at, new.clone(), is_held(&at), now),
+        }
+        false
     }
 
     /// A lapsed lease: whatever was held is asked for as by a newcomer.
@@ -369,12 +390,11 @@ impl Holding {
     /// What the kernel's map has to say.
     #[must_use]
     pub fn desired(&self) -> BTreeMap<Place, VipEntry> {
-        let entries = |(at, hold): (&Place, &Hold)| {
+        fn entries(at: &Place, hold: &Hold) -> impl Iterator<Item = (Place, VipEntry)> {
             let (ifindex, entry) = (at.ifindex, hold.entry());
-            let addresses: Vec<IpAddr> = hold.wanted.addresses.to_vec();
-            addresses.into_iter().map(move |address| (Place { ifindex, address }, entry))
-        };
-        self.holds.iter().flat_map(entries).collect()
+            hold.wanted.addresses.iter().map(move |&address| (Place { ifindex, address }, entry))
+        }
+        self.holds.iter().flat_map(|(at, hold)| entries(at, hold)).collect()
     }
 
     /// The peer that was last heard to hold a VIP which this node does not.

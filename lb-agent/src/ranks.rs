@@ -59,9 +59,9 @@ impl Ranks {
         order
     }
 
-    /// Forgets the units that are gone, and the sets that no unit has any more.
-    pub fn retain(&mut self, is_there: impl Fn(IpAddr) -> bool) {
-        self.orders.retain(|&key, _| is_there(key));
+    /// Forgets units that are gone, and the sets of candidates that nobody else has any more.
+    pub fn forget(&mut self, keys: impl IntoIterator<Item = IpAddr>) {
+        keys.into_iter().for_each(|key| drop(self.orders.remove(&key)));
         self.electorates.retain(|_, (candidates, _)| Arc::strong_count(candidates) > 1);
     }
 
@@ -179,7 +179,7 @@ mod tests {
                     let (key, set) = (IpAddr::from([10, 0, 0, last]), set.map(|set| &kept[set]));
                     prop_assert_eq!(ranks.order(key, set), fresh(&nodes, set, key));
                 }
-                ranks.retain(|key| key != IpAddr::from([10, 0, 0, 3]));
+                ranks.forget([IpAddr::from([10, 0, 0, 3])]);
             }
         }
     }

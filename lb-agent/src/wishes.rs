@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    ops::Range,
     sync::Arc,
 };
 
@@ -75,6 +76,75 @@ pub fn wishes<'a>(
         suppressed.chain(view.units.iter().filter_map(move |unit| wish(unit, me, carrier, is_drained)))
     };
     carriers.into_iter().flat_map(wishes).collect()
+}
+
+/// What of a view is new.
+#[derive(Clone, Debug, Default)]
+pub struct Changed {
+    /// Units that were there before, changed ones among them.
+    pub units_gone: Vec<Unit>,
+    /// Where the new and the changed units stand in [`View::units`].
+    pub units_new: Range<usize>,
+    /// VIPs of others that were there before.
+    pub suppress_gone: Vec<IpAddr>,
+    /// Where the new ones stand in [`View::suppress`].
+    pub suppress_new: Range<usize>,
+    /// Every unit may have changed.
+    pub is_all: bool,
+}
+
+impl Changed {
+    /// The addresses of what was there before.
+    pub fn addresses_gone(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.units_gone.iter().flat_map(|unit| &*unit.addresses).chain(&self.suppress_gone).copied()
+    }
+
+    /// The addresses of what is there now.
+    pub fn addresses_new<'a>(&self, view: &'a View) -> impl Iterator<Item = IpAddr> + use<'a> {
+        let units = view.units[self.units_new.clone()].iter().flat_map(|unit| &*unit.addresses);
+        units.chain(&view.suppress[self.suppress_new.clone()]).copied()
+    }
+}
+
+/// The parts of two lists that differ, between what they have in common at the beginning and at the end.
+pub fn window<T: PartialEq>(before: &[T], now: &[T]) -> (Range<usize>, Range<usize>) {
+    let first = before.iter().zip(now).take_while(|(before, now)| before == now).count();
+    let (before, now) = (&before[first..], &now[first..]);
+    let last = before.iter().rev().zip(now.iter().rev()).take_while(|(before, now)| before == now).count();
+    (first..first + before.len() - last, first..first + now.len() - last)
+}
+
+/// What [`wishes`] has become by a change of the view, with `None` for what is gone; or `None` where they have to be looked at
+/// anew. `is_vip` says what is a VIP in the new view.
+#[must_use]
+pub fn changed_wishes<'a>(
+    view: &View,
+    changed: &Changed,
+    me: NodeId,
+    carriers: impl Iterator<Item = Carrier<'a>>,
+    is_drained: bool,
+    is_vip: impl Fn(IpAddr) -> bool,
+) -> Option<BTreeMap<Place, Option<Wanted>>> {
+    if changed.is_all {
+        return None;
+    }
+    let firsts_gone = || {
+        let units = changed.units_gone.iter().filter_map(|unit| unit.addresses.first());
+        units.chain(&changed.suppress_gone).copied()
+    };
+    let (units, suppress) =
+        (&view.units[changed.units_new.clone()], &view.suppress[changed.suppress_new.clone()]);
+    let mut wishes: BTreeMap<Place, Option<Wanted>> = BTreeMap::new();
+    for carrier in carriers {
+        let place = |address| Place { ifindex: carrier.interface.index, address };
+        wishes.extend(firsts_gone().map(|address| (place(address), None)));
+        let suppressed = suppress.iter().filter_map(|&address| suppressed(address, carrier));
+        let new = suppressed.chain(units.iter().filter_map(|unit| wish(unit, me, carrier, is_drained)));
+        wishes.extend(new.map(|(place, wanted)| (place, Some(wanted))));
+    }
+    // Still a VIP of something that has not changed, or elsewhere in a unit.
+    let is_doubtful = |(place, wanted): (&Place, &Option<Wanted>)| wanted.is_none() && is_vip(place.address);
+    (!wishes.iter().any(is_doubtful)).then_some(wishes)
 }
 
 /// A VIP of another group.

@@ -1,7 +1,7 @@
 //! The group as this agent sees it: who is a candidate for what, who is probed, and whose frames are whose.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::Arc,
 };
@@ -20,11 +20,32 @@ use crate::{
     ranks::Ranks,
     roster::{Node, Roster},
     sbfd::{Liveness, SessionKey, Target},
-    wishes::{Unit, View},
+    wishes::{Changed, Unit, View, window},
 };
 
 /// The kernel is asked for its neighbours on account of an unknown station no more often than this.
 const LOOKUP_INTERVAL_NS: u64 = 100_000_000;
+
+/// Addresses, with how often each was added.
+#[derive(Debug, Default)]
+struct Counted(BTreeMap<IpAddr, u32>);
+
+impl Counted {
+    fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains_key(&address)
+    }
+
+    fn add(&mut self, address: IpAddr) {
+        *self.0.entry(address).or_default() += 1;
+    }
+
+    fn remove(&mut self, address: IpAddr) {
+        match self.0.get_mut(&address) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(self.0.remove(&address)),
+        }
+    }
+}
 
 /// Everything about the other nodes.
 pub struct Group {
@@ -35,7 +56,8 @@ pub struct Group {
     peers: Peers,
     /// What the plan comes to.
     pub view: View,
-    vips: BTreeSet<IpAddr>,
+    vips: Counted,
+    has_plan: bool,
     looked_up_at: BoottimeNs,
 }
 
@@ -51,7 +73,8 @@ impl Group {
             ranks: Ranks::default(),
             peers: Peers::default(),
             view: View::default(),
-            vips: BTreeSet::new(),
+            vips: Counted::default(),
+            has_plan: false,
             looked_up_at: 0,
         }
     }
@@ -61,8 +84,35 @@ impl Group {
         self.me
     }
 
-    /// Follows a plan.
-    pub fn follow(&mut self, plan: &Plan) {
+    /// Follows a plan that replaces another one, which was followed before. Says what has changed.
+    pub fn follow(&mut self, before: &Plan, plan: &Plan) -> Changed {
+        let has_new_nodes = self.follow_nodes(before, plan);
+        let whole = || (0..before.units.len(), 0..plan.units.len());
+        let (gone, new) = if has_new_nodes { whole() } else { window(&before.units, &plan.units) };
+        let units: Vec<Unit> = plan.units[new.clone()].iter().map(|planned| self.unit(planned)).collect();
+        let keys =
+            |units: &[Arc<PlannedUnit>]| -> BTreeSet<IpAddr> { units.iter().map(|unit| unit.key).collect() };
+        let (keys_gone, keys_now) = (keys(&before.units[gone.clone()]), keys(&plan.units[new.clone()]));
+        self.ranks.forget(keys_gone.difference(&keys_now).copied());
+        let units_gone: Vec<Unit> = self.view.units.splice(gone, units).collect();
+        let (suppress_gone, suppress_new) = window(&before.suppress, &plan.suppress);
+        let suppress_gone: Vec<IpAddr> = self
+            .view
+            .suppress
+            .splice(suppress_gone, plan.suppress[suppress_new.clone()].iter().copied())
+            .collect();
+        self.view.failback = plan.failback;
+        let changed =
+            Changed { units_gone, units_new: new, suppress_gone, suppress_new, is_all: has_new_nodes };
+        changed.addresses_gone().for_each(|address| self.vips.remove(address));
+        changed.addresses_new(&self.view).for_each(|address| self.vips.add(address));
+        changed
+    }
+
+    fn follow_nodes(&mut self, before: &Plan, plan: &Plan) -> bool {
+        if std::mem::replace(&mut self.has_plan, true) && before.nodes == plan.nodes {
+            return false;
+        }
         let alone = [Node { name: self.name.clone(), addresses: Vec::new() }];
         let nodes = plan.nodes.as_deref().unwrap_or(&alone);
         if !nodes.iter().any(|node| node.name == self.name) {
@@ -70,27 +120,23 @@ impl Group {
         }
         self.peers.follow(nodes, &self.name, &mut self.roster);
         let roster = &mut self.roster;
-        let candidates: Vec<(NodeId, &str)> =
+        let numbered: Vec<(NodeId, &str)> =
             nodes.iter().filter_map(|node| Some((roster.number(&node.name)?, node.name.as_str()))).collect();
-        self.ranks.follow(&candidates);
-        let unit = |planned: &Arc<PlannedUnit>| Unit {
+        self.ranks.follow(&numbered);
+        true
+    }
+
+    fn unit(&mut self, planned: &PlannedUnit) -> Unit {
+        Unit {
             addresses: Arc::clone(&planned.addresses),
             order: self.ranks.order(planned.key, planned.candidates.as_ref()),
             interfaces: planned.interfaces.clone(),
-        };
-        self.view = View {
-            units: plan.units.iter().map(unit).collect(),
-            suppress: plan.suppress.clone(),
-            failback: plan.failback,
-        };
-        let keys: HashSet<IpAddr> = plan.units.iter().map(|unit| unit.key).collect();
-        self.ranks.retain(|key| keys.contains(&key));
-        self.vips = self.view.addresses().collect();
+        }
     }
 
     /// Whether an address is a VIP.
     pub fn is_vip(&self, address: IpAddr) -> bool {
-        self.vips.contains(&address)
+        self.vips.contains(address)
     }
 
     /// What a node is called.

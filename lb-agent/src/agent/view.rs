@@ -7,45 +7,81 @@ use tracing::warn;
 
 use super::{Agent, hooks};
 use crate::{
-    model::{BoottimeNs, Place},
+    model::{BoottimeNs, Interface, Place},
     multicast::{self, Membership},
-    wishes::{Carrier, wishes},
+    wishes::{Carrier, Changed, changed_wishes, wishes},
 };
 
 impl Agent {
+    /// Looks at everything.
     pub(super) fn follow(&mut self, now: BoottimeNs) {
         self.is_view_new = false;
         self.ensure_hooks(false);
-        let usable = self.interfaces.iter().filter(|interface| self.hooks.is_usable(interface.index));
-        let ifaces: BTreeMap<u32, Iface> = usable
-            .clone()
-            .map(|interface| {
-                let mac = interface.mac.unwrap_or_default();
-                (interface.index, self.group.own(interface).iface(mac))
-            })
-            .collect();
-        let peers: BTreeSet<Place> = usable
-            .clone()
+        let peers: BTreeSet<Place> = self
+            .usable()
             .flat_map(|interface| {
                 let ifindex = interface.index;
                 self.group.peer_addresses(interface).map(move |address| Place { ifindex, address })
             })
             .collect();
-        let carriers = usable.map(|interface| {
-            let is_default = self.hooks.is_default(interface.index);
-            Carrier { interface, is_default }
-        });
-        self.groups.follow(multicast::wanted(&self.group.view.units, self.group.me(), carriers.clone()));
-        let wishes = wishes(&self.group.view, self.group.me(), carriers, self.is_drained);
+        let wishes = wishes(&self.group.view, self.group.me(), self.carriers(), self.is_drained);
+        self.want_groups();
         self.compare_groups();
         let adopted = std::mem::take(&mut self.adopted);
         self.holding.follow(&wishes, self.group.view.failback, |place| adopted.contains(place), now);
         self.probed_version = None;
         self.resolve_peers();
+        let ifaces = self.ifaces();
         let written = self.tables.set_ifaces(&ifaces).and_then(|()| self.tables.set_peers(&peers));
         if let Err(error) = written {
             self.report(error.to_string());
         }
+    }
+
+    /// Looks only at the units that have changed: of very many it is mostly one.
+    pub(super) fn follow_some(&mut self, changed: &Changed, now: BoottimeNs) {
+        let usable_before = self.hooks.usable();
+        self.ensure_hooks(false);
+        let is_vip = |address| self.group.is_vip(address);
+        let (view, me) = (&self.group.view, self.group.me());
+        let wishes = changed_wishes(view, changed, me, self.carriers(), self.is_drained, is_vip);
+        let Some(wishes) = wishes.filter(|_| self.hooks.usable() == usable_before) else {
+            return self.follow(now);
+        };
+        if changed.addresses_gone().chain(changed.addresses_new(view)).any(|address| address.is_ipv6()) {
+            self.want_groups();
+        }
+        self.holding.follow_some(&wishes, now);
+        let ifaces = self.ifaces();
+        if let Err(error) = self.tables.set_ifaces(&ifaces) {
+            self.report(error.to_string());
+        }
+    }
+
+    /// The interfaces that carry programs.
+    fn usable(&self) -> impl Iterator<Item = &Interface> + Clone {
+        self.interfaces.iter().filter(|interface| self.hooks.is_usable(interface.index))
+    }
+
+    fn carriers(&self) -> impl Iterator<Item = Carrier<'_>> + Clone {
+        self.usable().map(|interface| {
+            let is_default = self.hooks.is_default(interface.index);
+            Carrier { interface, is_default }
+        })
+    }
+
+    /// This node's own addresses, for the kernel side.
+    fn ifaces(&self) -> BTreeMap<u32, Iface> {
+        let iface = |interface: &Interface| {
+            let mac = interface.mac.unwrap_or_default();
+            (interface.index, self.group.own(interface).iface(mac))
+        };
+        self.usable().map(iface).collect()
+    }
+
+    fn want_groups(&mut self) {
+        let wanted = multicast::wanted(&self.group.view.units, self.group.me(), self.carriers());
+        self.groups.follow(wanted);
     }
 
     /// Goes on with the multicast groups that are wanted.
@@ -89,3 +125,6 @@ impl Agent {
         local.any(|&(address, _)| self.group.is_vip(address))
     }
 }
+
+#[cfg(test)]
+mod tests;
