@@ -28,6 +28,7 @@ use crate::{
     holding::{Holding, Message, Rules},
     hook::HookChoice,
     lease::LeaseWatch,
+    metrics::AgentCounters,
     mirror::Mirror,
     model::{BoottimeNs, Interface, Place},
     multicast::Groups,
@@ -112,6 +113,7 @@ pub struct Agent {
     adopted: BTreeSet<Place>,
     resync_at: BoottimeNs,
     last_trouble: Option<String>,
+    counters: AgentCounters,
 }
 
 impl Agent {
@@ -164,6 +166,7 @@ impl Agent {
             adopted,
             resync_at: now + RESYNC_INTERVAL_NS,
             last_trouble: None,
+            counters: AgentCounters::default(),
         })
     }
 
@@ -171,6 +174,29 @@ impl Agent {
     #[must_use]
     pub fn pins(&self) -> &LockedPins {
         &self.pins
+    }
+
+    /// Has what it does counted there.
+    pub fn set_counters(&mut self, counters: AgentCounters) {
+        self.counters = counters;
+    }
+
+    /// Where what it does is counted.
+    #[must_use]
+    pub const fn counters(&self) -> &AgentCounters {
+        &self.counters
+    }
+
+    /// When the lease ends.
+    #[must_use]
+    pub const fn valid_until(&self) -> BoottimeNs {
+        self.state.valid_until_ns
+    }
+
+    /// Whether there is an interface with its programs.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        !self.hooks.usable().is_empty()
     }
 
     /// Takes a new configuration.
@@ -216,7 +242,7 @@ impl Agent {
         let interface = self.interface_name(key.ifindex);
         story::tell_peer(&self.group.node_name(node), &interface, liveness);
         self.holding.liveness_changed(key.ifindex, node, Some(liveness), now);
-        self.probed_version = None;
+        self.probed_version = None; // so that the sessions are counted anew, too
         let Some(interface) = self.interfaces.iter().find(|interface| interface.index == key.ifindex) else {
             return;
         };
@@ -244,7 +270,9 @@ impl Agent {
         }
         self.probed_version = Some(version);
         let usable = self.interfaces.iter().filter(|interface| self.hooks.is_usable(interface.index));
-        Some(self.group.sessions(usable, &mut self.holding, now))
+        let sessions = self.group.sessions(usable, &mut self.holding, now);
+        self.count_sessions();
+        Some(sessions)
     }
 
     /// Has the kernel find the link-layer addresses of the peers; says whether all of them are known.
@@ -296,6 +324,7 @@ impl Agent {
         self.join_groups();
         self.departure.let_go(self.holding.is_holding(), now);
         let changes = self.holding.take_changes();
+        changes.iter().for_each(|(_, change)| self.counters.changed(*change));
         story::tell(&changes, |ifindex| self.interface_name(ifindex), |node| self.group.node_name(node));
     }
 
@@ -355,6 +384,8 @@ impl Agent {
             // A frame that does not go out is one that got lost: asks and announcements are repeated anyway.
             if let Err(error) = self.sender.send(place.ifindex, &frame) {
                 tracing::debug!(vip = %place.address, interface = interface.name, %error, "frame not sent");
+            } else if matches!(message, Message::Announce(_) | Message::Claim(_)) {
+                self.counters.announced(place.address);
             }
         }
     }
@@ -365,6 +396,14 @@ impl Agent {
             error!("{trouble}");
             self.last_trouble = Some(trouble);
         }
+    }
+
+    fn count_sessions(&self) {
+        let named = self
+            .group
+            .liveness()
+            .filter_map(|(ifindex, liveness)| Some((self.interface(ifindex)?.name.as_str(), liveness)));
+        self.counters.set_sessions(named);
     }
 
     fn interface(&self, ifindex: u32) -> Option<&Interface> {

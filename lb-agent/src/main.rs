@@ -135,7 +135,8 @@ fn execute(Arguments { pin_dir, socket, command }: Arguments) -> anyhow::Result<
 }
 
 fn run_agent(arguments: RunArguments, pin_dir: PathBuf, socket: PathBuf) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_from_env("LB_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("LB_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,kube=error,kube_runtime=off"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

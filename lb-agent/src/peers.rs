@@ -111,6 +111,13 @@ impl Peers {
         down.filter_map(move |(&node, probed)| Some((probed.address, self.mac(ifindex, node)?)))
     }
 
+    /// The last verdict about each peer that is probed, with its interface.
+    pub fn liveness(&self) -> impl Iterator<Item = (u32, Option<Liveness>)> + '_ {
+        let probed =
+            self.probed.iter().flat_map(|(&ifindex, probed)| probed.values().map(move |p| (ifindex, p)));
+        probed.map(|(ifindex, probed)| (ifindex, probed.liveness))
+    }
+
     /// A verdict about a session. Says whose it is; `None` for one that is no longer wanted.
     pub fn judged(&mut self, key: SessionKey, liveness: Liveness) -> Option<NodeId> {
         let node = *self.nodes.get(&key.peer)?;

@@ -1,6 +1,6 @@
 //! `lb-agent run`: waits for whatever may change the picture, and takes a turn.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
@@ -15,13 +15,16 @@ use crate::{
     attach::Programs,
     claims::Claims,
     clock,
+    health::Health,
+    http,
+    metrics::{Kernel, Metrics},
     model::Interface,
     netlink::{self, Monitor},
-    pins::LockedPins,
+    pins::{LockedPins, Pins},
     plan::Plan,
     sbfd::{Timing, probing::Probing},
     shutdown::Shutdowns,
-    source::{FileSource, News, Source, SourceKind},
+    source::{ClusterSource, FileSource, News, Source, SourceKind, node_name},
     tables,
 };
 
@@ -73,8 +76,14 @@ pub struct ClusterOptions {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     // Before the first look, so that no change falls between.
     let monitor = Monitor::new()?;
-    let interfaces = netlink::interfaces()?;
-    let (source, plan, node) = open(&options, &interfaces)?;
+    let mut interfaces = netlink::interfaces()?;
+    let (metrics, health) = (Metrics::new(), Arc::new(Health::default()));
+    if let Some(address) = options.metrics_address {
+        metrics.add_kernel(Kernel::new(Pins::at(&options.pin_dir)));
+        http::serve(address, metrics.clone(), Arc::clone(&health))?;
+    }
+    let (source, plan, node) = open(&options, &interfaces, &metrics).await?;
+    health.knows();
     let pins = LockedPins::open(&options.pin_dir, &node)?;
     pins.mark_stale(None)?;
     raise_memlock_limit();
@@ -82,17 +91,25 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let programs = Programs::new(object);
     let mut agent = Agent::new(options.settings, &node, pins, programs, tables, clock::boottime_ns())?;
     info!(node, pin_dir = %options.pin_dir.display(), "agent started");
+    agent.set_counters(metrics.agent.clone());
     agent.set_plan(plan);
+    if matches!(source, Source::Cluster(_)) {
+        interfaces = netlink::interfaces()?; // its first word may have taken a while
+    }
     agent.set_interfaces(interfaces);
     resolve_peers(&mut agent).await;
     let claims = Claims::new(events).context("watch the ring buffer of claims")?;
     let probing =
         Probing::start(options.timing, options.realtime).context("start the thread that probes peers")?;
-    serve(agent, source, monitor, claims, probing).await
+    serve(agent, source, monitor, claims, probing, &health).await
 }
 
 /// The source, with its first plan, and the node's name.
-fn open(options: &Options, interfaces: &[Interface]) -> anyhow::Result<(Source, Plan, String)> {
+async fn open(
+    options: &Options,
+    interfaces: &[Interface],
+    metrics: &Metrics,
+) -> anyhow::Result<(Source, Plan, String)> {
     match options.source {
         SourceKind::File => {
             let path = options.config.as_deref();
@@ -103,7 +120,14 @@ fn open(options: &Options, interfaces: &[Interface]) -> anyhow::Result<(Source, 
             file.tell_missing(interfaces);
             Ok((Source::File(file), plan, node))
         }
-        SourceKind::Kubernetes => anyhow::bail!("this build does not follow a cluster"),
+        SourceKind::Kubernetes => {
+            let node = node_name(options.node.as_deref(), None)?;
+            let config = options.config.as_deref();
+            let mut cluster = ClusterSource::start(node.clone(), config, &options.cluster, metrics).await?;
+            metrics.add_view(cluster.view(Pins::at(&options.pin_dir)));
+            let plan = cluster.first().await?;
+            Ok((Source::Cluster(Box::new(cluster)), plan, node))
+        }
     }
 }
 
@@ -121,6 +145,7 @@ async fn serve(
     monitor: Monitor,
     mut claims: Claims,
     mut probing: Probing,
+    health: &Health,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
@@ -167,6 +192,11 @@ async fn serve(
         if let Some(sessions) = agent.new_sessions(clock::boottime_ns()) {
             probing.set_sessions(sessions);
         }
+        let now = clock::boottime_ns();
+        if let Some(seen) = source.take_seen() {
+            agent.counters().mapped(seen, now);
+        }
+        health.turned(now, agent.valid_until(), agent.is_attached());
     }
     info!("agent stopped: the kernel answers on until the lease ends");
     Ok(())
@@ -176,6 +206,7 @@ async fn serve(
 fn follow(agent: &mut Agent, source: &mut Source) {
     let result = match source.take(agent.interfaces()) {
         News::Nothing => return,
+        News::Settings => agent.pins().mark_stale(None),
         News::Plan(plan) => {
             agent.set_plan(*plan);
             source.tell_missing(agent.interfaces());

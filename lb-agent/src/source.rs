@@ -1,15 +1,20 @@
 //! What tells the agent what to do: a file, or a cluster.
 
+mod cluster;
 mod file;
 mod settings;
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+pub use cluster::ClusterSource;
 pub use file::FileSource;
 pub use settings::SettingsFile;
 
-use crate::{model::Interface, plan::Plan};
+use crate::{
+    model::{BoottimeNs, Interface},
+    plan::Plan,
+};
 
 /// Which kind of source.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
@@ -25,6 +30,8 @@ pub enum SourceKind {
 pub enum Source {
     /// A file.
     File(FileSource),
+    /// A cluster.
+    Cluster(Box<ClusterSource>),
 }
 
 /// News of a source.
@@ -34,6 +41,8 @@ pub enum News {
     Nothing,
     /// The agent is to do this.
     Plan(Box<Plan>),
+    /// What is beside it is right, and what follows from that is still to come.
+    Settings,
     /// What it says now cannot be; the last plan stays.
     Wrong(String),
 }
@@ -46,6 +55,7 @@ impl Source {
     pub async fn changed(&mut self) -> anyhow::Result<()> {
         match self {
             Self::File(file) => file.changed().await.context("watch the configuration file"),
+            Self::Cluster(cluster) => cluster.changed().await,
         }
     }
 
@@ -53,6 +63,7 @@ impl Source {
     pub fn take(&mut self, interfaces: &[Interface]) -> News {
         match self {
             Self::File(file) => file.take(interfaces),
+            Self::Cluster(cluster) => cluster.take(),
         }
     }
 
@@ -60,6 +71,26 @@ impl Source {
     pub fn tell_missing(&mut self, interfaces: &[Interface]) {
         match self {
             Self::File(file) => file.tell_missing(interfaces),
+            // Nodes differ: what an advertisement names need not be on each of them.
+            Self::Cluster(_) => {}
+        }
+    }
+
+    /// When the first of the changes that led to the last plan was heard of, where that is not just now; only the first time that
+    /// it is asked for.
+    pub fn take_seen(&mut self) -> Option<BoottimeNs> {
+        match self {
+            Self::File(_) => None,
+            Self::Cluster(cluster) => cluster.take_seen(),
+        }
+    }
+
+    /// Whether what it says may be old.
+    #[must_use]
+    pub fn is_stale(&self, now: BoottimeNs) -> bool {
+        match self {
+            Self::File(_) => false,
+            Self::Cluster(cluster) => cluster.is_stale(now),
         }
     }
 }

@@ -214,6 +214,11 @@ impl Group {
         self.peers.judged(key, liveness)
     }
 
+    /// The last verdict about each peer that is probed, with its interface.
+    pub fn liveness(&self) -> impl Iterator<Item = (u32, Option<Liveness>)> + '_ {
+        self.peers.liveness()
+    }
+
     /// Whom to probe, on all of `interfaces`. What is known of peers that are no longer probed is forgotten.
     pub fn sessions<'a>(
         &mut self,

@@ -1,0 +1,128 @@
+//! The cluster, with the file beside it.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context as _;
+
+use super::{News, SettingsFile};
+use crate::{
+    cluster::selection::{self, Selection},
+    config::ClusterConfig,
+    kubernetes::{self, client},
+    metrics::{Metrics, View},
+    model::BoottimeNs,
+    pins::Pins,
+    run::ClusterOptions,
+};
+
+/// The Services of a cluster.
+pub struct ClusterSource {
+    kubernetes: kubernetes::Source,
+    file: SettingsFile,
+    options: selection::Options,
+    selection: Arc<Selection>,
+    /// When the first of the changes that led to it was heard of, until somebody wants to know.
+    seen: Option<BoottimeNs>,
+}
+
+impl ClusterSource {
+    /// Begins to follow the cluster as the node of that name. `config` is the file, which need not be there.
+    ///
+    /// # Errors
+    /// When the file is wrong, or nothing says where the API is.
+    pub async fn start(
+        node: String,
+        config: Option<&Path>,
+        cluster: &ClusterOptions,
+        metrics: &Metrics,
+    ) -> anyhow::Result<Self> {
+        let mut file = SettingsFile::open(config);
+        let settings = file.take()?.unwrap_or_default();
+        let options = selection::Options {
+            me: node,
+            lb_class: cluster.lb_class.clone(),
+            interfaces: settings.plan_interfaces(),
+            failback: settings.failback,
+        };
+        let settings = kubernetes::Settings {
+            namespace: cluster.namespace.clone(),
+            state_dir: cluster.state_dir.clone(),
+            options: options.clone(),
+        };
+        let kubernetes = kubernetes::Source::start(client::config().await?, settings, metrics)?;
+        Ok(Self { kubernetes, file, options, selection: Arc::default(), seen: None })
+    }
+
+    /// What metrics tell of the cluster, for an agent whose maps lie in `pins`.
+    #[must_use]
+    pub fn view(&self, pins: Pins) -> View {
+        self.kubernetes.view(self.options.me.clone(), pins)
+    }
+
+    /// Waits for the first selection: until there is one, the kernel is left as it is.
+    ///
+    /// # Errors
+    /// As [`Self::changed`].
+    pub async fn first(&mut self) -> anyhow::Result<crate::plan::Plan> {
+        loop {
+            if let News::Plan(plan) = self.take() {
+                return Ok(*plan);
+            }
+            self.changed().await?;
+        }
+    }
+
+    /// Waits until there may be news.
+    ///
+    /// # Errors
+    /// When there will be none any more.
+    pub async fn changed(&mut self) -> anyhow::Result<()> {
+        tokio::select! {
+            changed = self.kubernetes.changed() => changed.context("follow the cluster"),
+            changed = self.file.changed() => changed.context("watch the configuration file"),
+        }
+    }
+
+    /// Looks at what the file and the cluster say. What follows from a change of the file comes with the next selection.
+    pub fn take(&mut self) -> News {
+        match self.file.take() {
+            Ok(None) => {}
+            Ok(Some(config)) => {
+                self.set(&config);
+                return News::Settings;
+            }
+            Err(problem) => return News::Wrong(format!("{problem:#}")),
+        }
+        match self.kubernetes.take() {
+            Some(published) if !Arc::ptr_eq(&published.selection, &self.selection) => {
+                self.seen = Some(published.seen);
+                self.selection = published.selection;
+                News::Plan(Box::new(self.selection.plan.clone()))
+            }
+            Some(_) | None => News::Nothing,
+        }
+    }
+
+    fn set(&mut self, config: &ClusterConfig) {
+        self.options.interfaces = config.plan_interfaces();
+        self.options.failback = config.failback;
+        self.kubernetes.set_options(self.options.clone());
+    }
+
+    /// What the cluster comes to, and why.
+    #[must_use]
+    pub const fn selection(&self) -> &Arc<Selection> {
+        &self.selection
+    }
+
+    /// When the first of the changes that led to the last plan was heard of; only the first time that it is asked for.
+    pub fn take_seen(&mut self) -> Option<BoottimeNs> {
+        self.seen.take()
+    }
+
+    /// Whether the view of the cluster may be old.
+    #[must_use]
+    pub fn is_stale(&self, now: BoottimeNs) -> bool {
+        self.kubernetes.is_stale(now)
+    }
+}
