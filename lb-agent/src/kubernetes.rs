@@ -3,6 +3,7 @@
 //! A thread of its own talks to the API: nothing there can delay the decision loop. Its watches are trimmed and kept
 //! (`keeper`), what follows is published as one value, and the loop takes it from there.
 
+mod asking;
 pub mod backoff;
 pub mod client;
 pub mod keeper;
@@ -168,6 +169,7 @@ impl Rim {
         let kinds = kinds::watch_all(&client, &namespace, &changes, &story);
         drop(changes);
         let (saves, to_save) = mpsc::channel(1);
+        tokio::spawn(asking::ask(client, Arc::clone(&word)));
         tokio::spawn(saving::save(snapshot, to_save));
         let keeper = Keeper::new(known, first, kinds);
         keeping::keep(keeper, Ends { changes: heard, options, word, published, saves }).await;

@@ -2,7 +2,7 @@
 //!
 //! Over TLS it is HTTP/2: one connection for all watches, and pings that only the server's process can answer, so that a
 //! network that swallows everything, or a server that hangs, is noticed although a quiet watch says nothing. Over plain
-//! HTTP/1.1 (a proxy, a test) the kernel's keepalive does as much for the network.
+//! HTTP/1.1 (a proxy, a test) the kernel's keepalive ends a connection that has no other side any more.
 
 use std::{sync::Arc, time::Duration};
 

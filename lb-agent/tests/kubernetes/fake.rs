@@ -42,6 +42,8 @@ struct Store {
     /// Path and query of each request.
     requests: Vec<String>,
     is_down: bool,
+    /// Nothing is said any more, and nothing is closed.
+    is_mute: bool,
     /// Watches of an older generation end.
     generation: u64,
 }
@@ -109,6 +111,11 @@ impl Fake {
         });
     }
 
+    /// Goes on to listen, and says nothing any more.
+    pub fn mute(&self) {
+        self.store().is_mute = true;
+    }
+
     /// The requests since the last call whose path and query have this in them.
     pub fn take_requests(&self, part: &str) -> Vec<String> {
         let mut requests = std::mem::take(&mut self.store().requests);
@@ -154,9 +161,29 @@ async fn answer(
     Query(query): Query<BTreeMap<String, String>>,
     uri: Uri,
 ) -> Response {
+    let is_mute = shared.store.lock().expect("not poisoned").is_mute;
+    if is_mute {
+        return std::future::pending().await;
+    }
     let collection = collection(uri.path());
     let mut store = shared.store.lock().expect("not poisoned");
     store.requests.push(uri.to_string());
+    if uri.path() == "/version" {
+        let version = [
+            "major",
+            "minor",
+            "gitVersion",
+            "gitCommit",
+            "gitTreeState",
+            "buildDate",
+            "goVersion",
+            "compiler",
+            "platform",
+        ];
+        let version: serde_json::Map<_, _> =
+            version.iter().map(|&key| (key.to_owned(), json!("x"))).collect();
+        return Json(version).into_response();
+    }
     if store.is_down {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(status(503))).into_response();
     }

@@ -60,16 +60,6 @@ impl Bed {
         })
     }
 
-    /// Waits until word comes for as long as nothing breaks, so by an open watch.
-    fn is_heard_for_good(&self, source: &Source) -> bool {
-        let hour_ns = 3_600_000_000_000;
-        let is_heard = || !source.is_stale(clock::boottime_ns() + hour_ns);
-        (0..100).any(|_| {
-            std::thread::sleep(Duration::from_millis(50));
-            is_heard()
-        })
-    }
-
     /// Whether nothing is published within this time.
     fn is_quiet_for(&self, source: &mut Source, time: Duration) -> bool {
         self.runtime.block_on(async { tokio::time::timeout(time, source.changed()).await.is_err() })
@@ -178,7 +168,7 @@ fn the_last_state_holds_while_the_api_is_away_and_over_a_restart() {
     bed.api.set_down(false);
     let published = bed.wait(&mut restarted, "the API", is_from_api);
     assert_eq!(published.selection.services.len(), 2);
-    assert!(bed.is_heard_for_good(&restarted), "no watch is open");
+    assert!(!restarted.is_stale(clock::boottime_ns()));
 }
 
 #[test]
@@ -199,4 +189,30 @@ fn an_object_that_cannot_be_read_keeps_no_other_from_its_work() {
     assert_eq!(pools, [Some("good".into())]);
     let problems: Vec<&str> = published.selection.problems.iter().map(|problem| &*problem.name).collect();
     assert_eq!(problems, ["broken"]);
+}
+
+/// Waits until the view is stale, or not; says how long that took.
+fn becomes_stale(source: &Source, is_stale: bool) -> Duration {
+    let begun = Instant::now();
+    while source.is_stale(clock::boottime_ns()) != is_stale {
+        assert!(begun.elapsed() < PATIENCE, "is stale: {}, after {PATIENCE:?}", !is_stale);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    begun.elapsed()
+}
+
+#[test]
+fn a_quiet_api_is_word_and_one_that_hangs_is_none() {
+    let bed = Bed::new();
+    let mut source = bed.source();
+    bed.wait(&mut source, "the first selection", is_from_api);
+    // Longer than the view may be without word.
+    let quiet_until = Instant::now() + Duration::from_secs(12);
+    while Instant::now() < quiet_until {
+        assert!(!source.is_stale(clock::boottime_ns()), "quiet, and not dead");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    bed.api.mute();
+    let took = becomes_stale(&source, true);
+    assert!(took > Duration::from_secs(4) && took < Duration::from_secs(11), "{took:?}");
 }

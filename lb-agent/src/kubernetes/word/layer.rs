@@ -7,12 +7,12 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use tower::{Layer, Service};
 use tracing::info;
 
-use super::{End, Word};
+use super::{End, Vouched, Word};
 use crate::clock;
 
 /// Has a client's answers noted.
@@ -37,6 +37,7 @@ pub struct NotedBody<B> {
 #[derive(Debug)]
 struct Reading {
     word: Arc<Word>,
+    vouched: Vouched,
     end: End,
 }
 
@@ -75,24 +76,28 @@ where
         Box::pin(async move {
             let answer = answer.await?;
             let is_word = answer.status().is_success();
-            let reading = is_word.then(|| Reading::new(word));
+            let vouched = match answer.version() {
+                Version::HTTP_2 => Vouched::Yes,
+                _ => Vouched::No,
+            };
+            let reading = is_word.then(|| Reading::new(word, vouched));
             Ok(answer.map(|inner| NotedBody { inner, reading }))
         })
     }
 }
 
 impl Reading {
-    fn new(word: Arc<Word>) -> Self {
-        if word.opened(clock::boottime_ns()) {
+    fn new(word: Arc<Word>, vouched: Vouched) -> Self {
+        if word.opened(vouched, clock::boottime_ns()) {
             info!("the Kubernetes API answers again");
         }
-        Self { word, end: End::Closed }
+        Self { word, vouched, end: End::Closed }
     }
 }
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        self.word.ended(self.end, clock::boottime_ns());
+        self.word.ended(self.vouched, self.end, clock::boottime_ns());
     }
 }
 
@@ -112,7 +117,10 @@ impl<B: Body + Unpin> Body for NotedBody<B> {
                     reading.end = End::Lost;
                 }
             }
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+            Poll::Ready(Some(Ok(_))) => {
+                self.reading.iter().for_each(|reading| reading.word.came(clock::boottime_ns()));
+            }
+            Poll::Pending => {}
         }
         polled
     }
