@@ -26,6 +26,7 @@ pub mod model;
 pub mod multicast;
 pub mod netlink;
 pub mod object;
+pub mod outputs;
 pub mod own;
 pub mod pace;
 pub mod peers;

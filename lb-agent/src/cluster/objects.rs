@@ -18,7 +18,7 @@ use crate::ranges::AddressRange;
 pub type Labels = BTreeMap<String, String>;
 
 /// Namespace and name. Cheap to copy: there are many of them.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct ObjectName {
     /// Namespace.
@@ -178,6 +178,12 @@ impl ObjectName {
     /// From its two parts.
     pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// Whether it is a copy of the other. Two that are equal need not be.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.namespace, &other.namespace) && Arc::ptr_eq(&self.name, &other.name)
     }
 }
 

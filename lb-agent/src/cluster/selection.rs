@@ -64,6 +64,14 @@ pub struct Selection {
     pub problems: Arc<[Problem]>,
 }
 
+impl Selection {
+    /// Whether part of the configuration is not used as it stands: an invalid object, or the last valid version of one.
+    #[must_use]
+    pub fn is_config_stale(&self) -> bool {
+        self.problems.iter().any(|problem| problem.is_invalid)
+    }
+}
+
 /// Selects, and remembers what it found.
 #[derive(Debug, Default)]
 pub struct Selector {

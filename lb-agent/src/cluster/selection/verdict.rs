@@ -124,6 +124,40 @@ pub enum Reason {
     },
 }
 
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherClass { class: Some(class) } => {
+                write!(f, "it is of class {class}, which is not this agent's to announce")
+            }
+            Self::OtherClass { class: None } => {
+                f.write_str("it is of no class, and this agent announces those of its own class only")
+            }
+            Self::NoAddress => f.write_str("its status has no address yet"),
+            Self::OutsideOfPools { address } => write!(f, "no IPAddressPool has {address}"),
+            Self::SeveralPools { pools } => write!(
+                f,
+                "its addresses lie in several IPAddressPools ({}), and only one may speak for all of them",
+                pools.join(", ")
+            ),
+            Self::AddressOfNode { address, node } => write!(f, "{address} is Node {node}'s own address"),
+            Self::NoAdvertisement { pool } => {
+                write!(f, "no L2Advertisement selects both IPAddressPool {pool} and the Service")
+            }
+            Self::NoEndpoint => f.write_str("it has no endpoint that is ready or serving"),
+            Self::NoCandidate => f.write_str(
+                "none of the Nodes that its L2Advertisements select may announce it: each is excluded, or has no agent, or, under \
+                 externalTrafficPolicy Local, no endpoint",
+            ),
+            Self::NoCommonCandidate { services } => write!(
+                f,
+                "no Node may announce all Services that share an address: {}",
+                services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            ),
+        }
+    }
+}
+
 /// What a Node is fit for.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct NodeVerdict {

@@ -1,0 +1,105 @@
+//! What the agent writes to the API: who announces which Service, what happened to it, and what is made of the configuration.
+//!
+//! All of it is a function of the selection, of what the loop tells, and of what stands in the API already. What stands there
+//! as it should is not written, so nothing is written without a change, nor after a restart.
+
+pub mod event;
+pub mod events;
+pub mod l2_status;
+pub mod state;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+pub use event::Event;
+use l2_status::Status;
+use state::State;
+
+use crate::cluster::selection::Selection;
+
+/// One thing to write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Create a ServiceL2Status, with its status. Once that is done tell the event, on the occasion of the object's name.
+    CreateStatus(Status, Event),
+    /// Put the status of this ServiceL2Status right.
+    SetStatus {
+        /// Its name.
+        object: String,
+        /// What it has to say.
+        status: Status,
+    },
+    /// Delete this ServiceL2Status.
+    DeleteStatus {
+        /// Its name.
+        object: String,
+    },
+    /// Create an event, unless there is one of its name.
+    Event(Event),
+    /// Create the ConfigurationState of this node, or put it right.
+    SetState(State),
+}
+
+/// What the loop has found out, as far as it is told on.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Observed {
+    /// The VIPs that this node holds, with the names of the interfaces where it does.
+    pub held: BTreeMap<IpAddr, BTreeSet<String>>,
+    /// Strangers that have a VIP.
+    pub conflicts: Vec<Conflict>,
+    /// Peers that hold a VIP at the same time, and do not hear each other.
+    pub splits: Vec<Split>,
+    /// VIPs that this node should announce and cannot.
+    pub failures: Vec<Failure>,
+}
+
+/// A stranger that has a VIP.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Conflict {
+    /// The VIP.
+    pub vip: IpAddr,
+    /// Name of the interface.
+    pub interface: String,
+    /// The stranger's link-layer address, as text.
+    pub mac: String,
+    /// The VIP is left to it; otherwise this node announces it all the same.
+    pub is_left: bool,
+    /// Another number is another event.
+    pub number: u64,
+}
+
+/// Two peers that hold the same VIP.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Split {
+    /// The VIP.
+    pub vip: IpAddr,
+    /// Name of the interface.
+    pub interface: String,
+    /// The peers.
+    pub nodes: BTreeSet<Arc<str>>,
+    /// Another number is another event.
+    pub number: u64,
+}
+
+/// A VIP that this node should announce and cannot.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Failure {
+    /// The VIP.
+    pub vip: IpAddr,
+    /// Why, and what to do.
+    pub why: String,
+}
+
+/// Whether this node speaks for all about what every node sees alike: it is the first by name that runs an agent and is fit.
+/// While views differ there may be two, or none, for a moment; what they write is the same.
+#[must_use]
+pub fn is_spokesman(selection: &Selection, me: &str) -> bool {
+    let mut fit = selection.nodes.iter().filter(|(_, node)| node.has_agent && node.is_fit());
+    fit.next().is_some_and(|(name, _)| **name == *me)
+}
+
+#[cfg(test)]
+mod tests;
