@@ -10,6 +10,7 @@ use super::schema;
 /// What is announced, by whom and where. An empty list does not restrict, and the empty advertisement, or one without `spec`,
 /// has every node announce every address on every interface.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[expect(clippy::duplicated_attributes, reason = "columns of one type each name it")]
 #[kube(
     group = "metallb.io",
     version = "v1beta1",

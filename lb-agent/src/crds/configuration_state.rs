@@ -9,6 +9,7 @@ use super::schema;
 
 /// Nothing, and no field `spec` either: all that is told stands in the status.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[expect(clippy::duplicated_attributes, reason = "columns of one type each name it")]
 #[kube(
     group = "metallb.io",
     version = "v1beta1",

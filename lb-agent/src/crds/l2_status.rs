@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// Nothing: all that is told stands in the status.
 #[derive(Clone, CustomResource, Debug, Default, JsonSchema, PartialEq, Serialize)]
+#[expect(clippy::duplicated_attributes, reason = "columns of one type each name it")]
 #[kube(
     group = "metallb.io",
     version = "v1beta1",

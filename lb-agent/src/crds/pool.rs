@@ -9,6 +9,7 @@ use super::schema;
 
 /// Which addresses a pool has, and who may have one of them.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[expect(clippy::duplicated_attributes, reason = "columns of one type each name it")]
 #[kube(
     group = "metallb.io",
     version = "v1beta1",
