@@ -16,8 +16,7 @@ use crate::{
 };
 
 /// What `kubectl apply -k` takes, below `deploy`.
-pub const KUSTOMIZATIONS: [&str; 5] =
-    [".", "base", "overlays/privileged", "overlays/beside-metallb", "uninstall"];
+pub const KUSTOMIZATIONS: [&str; 4] = [".", "overlays/privileged", "overlays/beside-metallb", "uninstall"];
 
 /// Writes the CustomResourceDefinitions that the agent prints, and the one file that has everything.
 ///

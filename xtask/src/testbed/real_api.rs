@@ -68,6 +68,8 @@ impl RealApi {
         api.run("kube-apiserver", |command| {
             command.args(["--etcd-servers", &url(client), "--cert-dir", "certificates"]);
             command.args(["--bind-address", "127.0.0.1", "--secure-port", &address.port().to_string()]);
+            // As clusters have it that run a network of their own.
+            command.arg("--allow-privileged");
             command.args(["--authorization-mode", "RBAC", "--token-auth-file", "tokens.csv"]);
             command.args(["--service-account-issuer", "https://kubernetes.default.svc"]);
             command.args(["--service-account-key-file", "accounts.key"]);

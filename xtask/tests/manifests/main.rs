@@ -1,5 +1,7 @@
 //! The manifests of `deploy`, as kustomize builds them.
 
+mod api_server;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
