@@ -15,7 +15,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     attach::{self, Pin},
-    clock, crds, multicast,
+    clock, crds,
+    kubernetes::snapshot::Snapshot,
+    multicast,
     pins::{self, LockedPins, Pins},
     status,
     tables::Tables,
@@ -88,6 +90,20 @@ pub fn cleanup(pin_dir: &Path) -> anyhow::Result<()> {
     multicast::leave_all()?;
     pins.remove()?;
     println!("removed {} program(s) and {}", attached.len(), pin_dir.display());
+    Ok(())
+}
+
+/// Removes the last state of the cluster.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn forget(state_dir: &Path) -> anyhow::Result<()> {
+    let was_there = Snapshot::remove_from(state_dir)?;
+    println!(
+        "{} in {}",
+        if was_there { "removed the last state" } else { "no last state" },
+        state_dir.display()
+    );
     Ok(())
 }
 

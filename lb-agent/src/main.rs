@@ -45,6 +45,9 @@ enum Command {
     },
     /// Remove every program and pin
     Cleanup {
+        /// Remove the last state of the cluster from there as well
+        #[arg(long)]
+        state_dir: Option<PathBuf>,
         /// Go on until told to end, so that whatever started it (a DaemonSet) counts the node as done
         #[arg(long)]
         stay: bool,
@@ -126,8 +129,9 @@ fn execute(Arguments { pin_dir, socket, command }: Arguments) -> anyhow::Result<
         Command::Drain => commands::drain(&pin_dir),
         Command::Undrain => commands::undrain(&pin_dir),
         Command::Status { output } => commands::status(&pin_dir, matches!(output, Output::Json)),
-        Command::Cleanup { stay } => {
+        Command::Cleanup { state_dir, stay } => {
             commands::cleanup(&pin_dir)?;
+            state_dir.as_deref().map_or(Ok(()), commands::forget)?;
             if stay { commands::stay() } else { Ok(()) }
         }
         Command::Crds => commands::crds(),

@@ -107,6 +107,19 @@ impl Snapshot {
         self.directory.join(FILE_NAME)
     }
 
+    /// Removes whatever snapshot lies in a directory; says whether there was one.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_from(directory: &Path) -> Result<bool, SnapshotError> {
+        let path = directory.join(FILE_NAME);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(SnapshotError::Io { operation: "remove", path, source }),
+        }
+    }
+
     /// What was last written; `None` where nothing was.
     ///
     /// # Errors

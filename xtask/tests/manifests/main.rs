@@ -159,7 +159,7 @@ fn the_uninstall_way_cleans_up_in_place_of_the_agent() -> anyhow::Result<()> {
     let [first] = &pod.init_containers.context("nothing runs first")?[..] else {
         panic!("too much runs first")
     };
-    assert_eq!(first.args, Some(vec!["cleanup".to_owned()]));
+    assert_eq!(first.args, Some(vec!["cleanup".to_owned(), "--state-dir=/var/lib/lb-agent".to_owned()]));
     assert_eq!(container.args, Some(vec!["cleanup".to_owned(), "--stay".to_owned()]));
     assert_eq!((container.liveness_probe, container.readiness_probe), (None, None));
     assert_eq!(first.image, container.image);

@@ -36,6 +36,15 @@ fn what_was_written_is_read() {
 }
 
 #[test]
+fn what_was_removed_is_gone_whoevers_it_was() {
+    let directory = directory();
+    Snapshot::new(directory.path(), "n1", "metallb-system").write(&cluster()).expect("written");
+    assert!(Snapshot::remove_from(directory.path()).expect("removed"));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert!(!Snapshot::remove_from(directory.path()).expect("nothing to remove"));
+}
+
+#[test]
 fn that_of_another_node_or_namespace_is_refused_by_name() {
     let directory = directory();
     let of = |node, namespace| Snapshot::new(directory.path(), node, namespace);
