@@ -93,6 +93,8 @@ pub struct Agent {
     holding: Holding,
     /// The multicast groups of IPv6 VIPs.
     groups: Groups,
+    /// Interfaces that should carry IPv6 VIPs and have no IPv6, as has been told.
+    without_ipv6: BTreeSet<u32>,
     pace: Pace,
     /// Messages that answer what was heard, to be sent with the next turn.
     at_once: Vec<(Place, Message)>,
@@ -152,6 +154,7 @@ impl Agent {
             interfaces: Vec::new(),
             hooks,
             groups: Groups::default(),
+            without_ipv6: BTreeSet::new(),
             pace: Pace::default(),
             at_once: Vec::new(),
             mirror,

@@ -64,6 +64,13 @@ impl Interface {
         })
     }
 
+    /// Whether it has IPv6: an interface that has any address of its own, be it under test (RFC 4291, 2.1). One without can
+    /// neither ask, nor take the packets that an answer would bring.
+    #[must_use]
+    pub fn has_ipv6(&self) -> bool {
+        self.addresses.iter().chain(&self.unsettled).any(|(own, _)| own.is_ipv6())
+    }
+
     /// Whether IPv6 has only begun here: until the link-local address is tested the kernel does not ask for neighbours
     /// (RFC 4861, 7.2.2), and other addresses may be to come. IPv4 needs no address to ask with (RFC 5227, 2.1.1).
     #[must_use]

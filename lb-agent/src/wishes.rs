@@ -156,7 +156,7 @@ fn suppressed(address: IpAddr, Carrier { interface, .. }: Carrier<'_>) -> Option
 
 /// The part of node `me` in one unit on one interface. A drained node, or one that is no candidate, leaves, and falls silent
 /// at once where nobody could follow it; so does an interface without carrier, or one whose IPv6 has only begun, for the
-/// units that could not be asked for on that account; a unit outside of an interface's prefixes is not asked for there (a
+/// units that could not be asked for on that account, or one without IPv6 for units that are of IPv6 alone; a unit outside of an interface's prefixes is not asked for there (a
 /// proxy-ARP router would answer). On the interfaces that a unit does not name it is suppressed.
 #[must_use]
 pub fn wish(unit: &Unit, me: NodeId, carrier: Carrier<'_>, is_drained: bool) -> Option<(Place, Wanted)> {
@@ -170,11 +170,16 @@ pub fn wish(unit: &Unit, me: NodeId, carrier: Carrier<'_>, is_drained: bool) -> 
             true => Part::Leaver,
             false => Part::Bystander,
         },
-        () if is_too_early(interface, addresses) => Part::Bystander,
+        () if lacks_ipv6(interface, addresses) || is_too_early(interface, addresses) => Part::Bystander,
         () => Part::Candidate { asks: addresses.iter().any(|&vip| interface.covers(vip)) },
     };
     let mac = interface.mac?;
     Some((place, Wanted { addresses: Arc::clone(addresses), order: Arc::clone(order), mac, part }))
+}
+
+/// Whether a unit is of IPv6 alone, and the interface has none.
+fn lacks_ipv6(interface: &Interface, unit: &[IpAddr]) -> bool {
+    !interface.has_ipv6() && unit.iter().all(IpAddr::is_ipv6)
 }
 
 /// Whether a unit has to wait for IPv6: none of its VIPs can be asked for now.
@@ -263,6 +268,7 @@ mod tests {
         let settled = [asks, asks, asks, does_not_ask];
         assert_eq!(parts(&["10.77.1.1", "fe80::1"], &["fd77::1"]), settled);
         assert_eq!(parts(&["10.77.1.1", "fd77::1"], &[]), settled, "without a link-local address");
+        assert_eq!(parts(&["10.77.1.1"], &[]), [waits, asks, does_not_ask, waits], "without IPv6");
     }
 
     #[test]

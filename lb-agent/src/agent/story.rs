@@ -1,6 +1,10 @@
 //! Changes of holding and of the peers, told so that an operator can follow them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use tracing::{info, warn};
 
@@ -9,6 +13,7 @@ use crate::{
     holding::{Cause, Change},
     model::{MacText, Place},
     sbfd::Liveness,
+    wishes::{Carrier, Unit},
 };
 
 /// More changes of a kind than this in one turn are told as one.
@@ -92,4 +97,30 @@ pub fn tell_peer(node: &str, interface: &str, liveness: Liveness) {
             info!(node, interface, "node has withdrawn: it is drained, or its agent is gone")
         }
     }
+}
+
+/// Logs which interfaces should carry VIPs of IPv6 and have no IPv6, but for those that have been told; gives all of them.
+pub fn tell_without_ipv6<'a>(
+    units: &[Unit],
+    carriers: impl Iterator<Item = Carrier<'a>>,
+    told: &BTreeSet<u32>,
+) -> BTreeSet<u32> {
+    let carries_ipv6 =
+        |carrier| units.iter().any(|unit| unit.is_on(carrier) && unit.addresses.iter().any(IpAddr::is_ipv6));
+    let tell = |Carrier { interface, .. }: Carrier<'_>| {
+        let name = &interface.name;
+        if !told.contains(&interface.index) {
+            warn!(
+                interface = name,
+                "no VIP of IPv6 alone is announced here: the interface has no IPv6 address; look at \
+                 net.ipv6.conf.{name}.disable_ipv6"
+            );
+        }
+        interface.index
+    };
+    carriers
+        .filter(|carrier| carrier.interface.is_running && !carrier.interface.has_ipv6())
+        .filter(|&carrier| carries_ipv6(carrier))
+        .map(tell)
+        .collect()
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lb_common::maps::Iface;
 use tracing::warn;
 
-use super::{Agent, hooks};
+use super::{Agent, hooks, story};
 use crate::{
     model::{BoottimeNs, Interface, Place},
     multicast::{self, Membership},
@@ -24,6 +24,8 @@ impl Agent {
                 self.group.peer_addresses(interface).map(move |address| Place { ifindex, address })
             })
             .collect();
+        self.without_ipv6 =
+            story::tell_without_ipv6(&self.group.view.units, self.carriers(), &self.without_ipv6);
         let wishes = wishes(&self.group.view, self.group.me(), self.carriers(), self.is_drained);
         self.want_groups();
         self.compare_groups();

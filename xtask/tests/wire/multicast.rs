@@ -18,7 +18,7 @@ use xtask::testbed::{
     mac_text, require_root, witness,
 };
 
-use crate::{Bed, INTERVAL, assert_seamless};
+use crate::{Bed, INTERVAL, UNITS_OF_ALL_KINDS, assert_seamless};
 
 const VIP: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 1, 0x10);
 /// The group of [`VIP`] and [`NAMESAKE`].
@@ -130,6 +130,31 @@ fn a_group_is_joined_again_after_a_flap_and_after_ipv6_was_off() -> anyhow::Resu
     bed.wait_role(&agent, "announce")?;
     wait_group(&agent, true)?;
     thread::sleep(FORGOTTEN);
+    bed.assert_answered()
+}
+
+#[test]
+fn an_interface_without_ipv6_holds_no_vip_of_ipv6_alone_and_says_so_once() -> anyhow::Result<()> {
+    let bed = Bed::of_all_kinds()?;
+    let switch_off = |off: &'static str| {
+        bed.node.netns.run(move || fs::write("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", off))
+    };
+    switch_off("1")??;
+    let agent = Agent::start(&bed.node, &bed.config(), AgentOptions::default())?;
+    let [ipv4, ipv6, both] = UNITS_OF_ALL_KINDS;
+    for vip in ipv4.addresses().chain(both.addresses()) {
+        agent.wait_role(vip, "announce")?;
+    }
+    assert_eq!(agent.role(VIP)?, "suppress");
+    assert_eq!(answers(&bed, VIP)?, [""; 0]);
+    agent.write_config(&format!("vips: [{ipv4}, {ipv6}, {both}, 10.77.1.99]"))?;
+    agent.wait_role("10.77.1.99", "announce")?;
+    let log = agent.log();
+    assert_eq!(log.matches("look at net.ipv6.conf.eth0.disable_ipv6").count(), 1, "{log}");
+
+    switch_off("0")??;
+    bed.node.netns.ip(&format!("address replace {}/64 dev eth0", bed.node.ipv6))?;
+    bed.wait_role(&agent, "announce")?;
     bed.assert_answered()
 }
 
