@@ -110,6 +110,12 @@ impl Api {
         self.directory.path().join("admin")
     }
 
+    /// A directory that goes when the server does.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Puts objects in as they are, with their status, faster than one by one through [`Client::create`].
     ///
     /// # Errors

@@ -48,11 +48,11 @@ impl fmt::Display for Path {
 
 impl Path {
     fn fields(&self) -> Vec<&str> {
-        let name = |step| match step {
-            &Step::Field(ref name) => Some(name.as_str()),
+        let fields = self.0.iter().filter_map(|step| match step {
+            Step::Field(name) => Some(name.as_str()),
             Step::Item(_) => None,
-        };
-        self.0.iter().filter_map(name).collect()
+        });
+        fields.collect()
     }
 
     fn with(&self, step: Step) -> Self {

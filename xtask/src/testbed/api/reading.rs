@@ -1,6 +1,6 @@
 //! Get and list.
 
-use std::{borrow::Cow, ops::Bound, sync::Arc};
+use std::{ops::Bound, sync::Arc};
 
 use serde_json::Value;
 
@@ -68,7 +68,7 @@ pub fn list(
 
 /// The objects of a list from a key on.
 fn matching<'a>(
-    objects: &'a Cow<'_, Objects>,
+    objects: &'a Objects,
     target: &'a Target,
     after: Option<Key>,
     selection: &'a Selection,

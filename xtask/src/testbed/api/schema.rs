@@ -45,16 +45,9 @@ impl Schema {
 
     /// How the list at a path is merged.
     pub fn list(&self, path: &[&str]) -> List {
-        let below = |schema: Option<&'_ Value>, name: &&str| {
-            let mut schema = schema?.clone();
-            while let Some(items) = schema.get_mut("items") {
-                schema = items.take();
-            }
-            schema.get("properties").and_then(|properties| properties.get(name)).cloned()
+        let Some(schema) = path.iter().try_fold(&self.structure, |schema, name| field(schema, name)) else {
+            return List::Atomic;
         };
-        let found =
-            path.iter().fold(Some(self.structure.clone()), |schema, name| below(schema.as_ref(), name));
-        let Some(schema) = found else { return List::Atomic };
         match schema["x-kubernetes-list-type"].as_str() {
             Some("set") => List::Set,
             Some("map") => {
@@ -64,6 +57,14 @@ impl Schema {
             _ => List::Atomic,
         }
     }
+}
+
+/// The schema of a field, of the items if this is one of a list.
+fn field<'a>(mut schema: &'a Value, name: &str) -> Option<&'a Value> {
+    while let Some(items) = schema.get("items") {
+        schema = items;
+    }
+    schema.get("properties")?.get(name)
 }
 
 fn cause(error: &jsonschema::ValidationError<'_>) -> Cause {
@@ -87,7 +88,7 @@ fn plain_object(map: &Map<String, Value>) -> Value {
     let mut schema: Map<String, Value> = map
         .iter()
         // Among `properties` these are names of fields.
-        .filter(|(name, value)| !(is_dropped(name) && !is_a_schema(value)))
+        .filter(|(name, value)| !is_dropped(name) || is_a_schema(value))
         .map(|(name, value)| (name.clone(), plain(value)))
         .collect();
     if map.get("x-kubernetes-int-or-string") == Some(&json!(true)) {

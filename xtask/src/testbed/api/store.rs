@@ -47,8 +47,10 @@ pub struct Store {
     /// Who has set which fields.
     owners: Vec<BTreeMap<Key, Owners>>,
     revision: u64,
-    /// Changes up to this revision are forgotten.
+    /// Who comes from before this revision is told that it is gone.
     compacted: u64,
+    /// Changes up to this revision are not there any more; a watch that runs needs those after a compaction.
+    forgotten: u64,
     changes: VecDeque<Change>,
 }
 
@@ -56,7 +58,7 @@ impl Store {
     /// An empty one for so many kinds.
     pub fn new(kinds: usize) -> Self {
         let (objects, owners) = (vec![Objects::new(); kinds], vec![BTreeMap::new(); kinds]);
-        Self { kinds: objects, owners, revision: 1, compacted: 1, changes: VecDeque::new() }
+        Self { kinds: objects, owners, revision: 1, compacted: 1, forgotten: 1, changes: VecDeque::new() }
     }
 
     /// The revision of the last change.
@@ -79,7 +81,7 @@ impl Store {
     /// # Errors
     /// 410, when that revision is compacted away.
     pub fn at(&self, kind: usize, revision: u64) -> Result<Cow<'_, Objects>, Refusal> {
-        let since = self.since(revision)?;
+        let since = self.since(self.known(revision)?)?;
         let mut objects = Cow::Borrowed(&self.kinds[kind]);
         for change in since.rev().filter(|change| change.kind == kind) {
             match &change.before {
@@ -90,14 +92,21 @@ impl Store {
         Ok(objects)
     }
 
-    /// The changes after a revision.
+    /// A revision that a client comes with, if it is not compacted away.
     ///
     /// # Errors
-    /// 410, when some of them are compacted away.
+    /// 410, when it is.
+    pub fn known(&self, revision: u64) -> Result<u64, Refusal> {
+        if revision < self.compacted { Err(gone(revision, self.compacted)) } else { Ok(revision) }
+    }
+
+    /// The changes after a revision, compacted away or not.
+    ///
+    /// # Errors
+    /// 410, when some of them are not there any more.
     pub fn since(&self, revision: u64) -> Result<impl DoubleEndedIterator<Item = &Change>, Refusal> {
-        if revision < self.compacted {
-            let (asked, oldest) = (revision, self.compacted);
-            return Err(Refusal::expired(format!("too old resource version: {asked} ({oldest})")));
+        if revision < self.forgotten {
+            return Err(gone(revision, self.forgotten));
         }
         let first = self.changes.partition_point(|change| change.revision <= revision);
         Ok(self.changes.range(first..))
@@ -130,15 +139,18 @@ impl Store {
         self.revision += 1;
         self.changes.push_back(Change { revision: self.revision, kind, key, before, after });
         if self.changes.len() > MOST_CHANGES {
-            let middle = self.changes[MOST_CHANGES / 2].revision;
-            self.compact(middle);
+            self.forgotten = self.changes[MOST_CHANGES / 2].revision;
+            self.changes.drain(..=MOST_CHANGES / 2);
+            self.compact(self.forgotten);
         }
     }
 
-    /// Forgets the changes up to a revision.
+    /// Has revisions before this one gone.
     pub fn compact(&mut self, revision: u64) {
-        let forgotten = self.changes.partition_point(|change| change.revision <= revision);
-        self.changes.drain(..forgotten);
         self.compacted = self.compacted.max(revision);
     }
+}
+
+fn gone(asked: u64, oldest: u64) -> Refusal {
+    Refusal::expired(format!("too old resource version: {asked} ({oldest})"))
 }

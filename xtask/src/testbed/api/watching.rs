@@ -68,7 +68,7 @@ impl Watching {
         bookmark_interval: Duration,
         is_spared: bool,
     ) -> Result<Self, Refusal> {
-        let (selection, lines, told) = {
+        let (selection, First { lines, told, is_over }) = {
             let state = super::lock(&state);
             let resource = &state.resources[target.kind];
             let selection = Selection::parse(
@@ -76,8 +76,8 @@ impl Watching {
                 parameters.text("labelSelector"),
                 parameters.text("fieldSelector"),
             )?;
-            let (lines, told) = first_lines(&state, &target, &selection, parameters)?;
-            (selection, lines, told)
+            let first = First::of(&state, &target, &selection, parameters)?;
+            (selection, first)
         };
         let timeout = parameters.number("timeoutSeconds")?.filter(|&seconds| seconds > 0);
         let now = Instant::now();
@@ -95,7 +95,7 @@ impl Watching {
             next_bookmark: now + bookmark_interval,
             is_spared,
             lines,
-            is_over: false,
+            is_over,
         })
     }
 
@@ -110,7 +110,9 @@ impl Watching {
     /// The lines that are due, once there are any; `None` at the end.
     async fn next_lines(&mut self) -> Option<String> {
         loop {
-            self.collect();
+            if !self.is_over {
+                self.collect();
+            }
             if !self.lines.is_empty() {
                 return Some(self.lines.drain(..).collect());
             }
@@ -162,33 +164,44 @@ impl Watching {
     }
 }
 
-/// What a watch begins with, and the revision that it is of: nothing after a list, all objects without one.
-fn first_lines(
-    state: &State,
-    target: &Target,
-    selection: &Selection,
-    parameters: &Parameters,
-) -> Result<(VecDeque<String>, u64), Refusal> {
-    let asked = parameters.number("resourceVersion")?.unwrap_or(0);
-    let is_streaming_list = parameters.is_set("sendInitialEvents");
-    if is_streaming_list && parameters.text("resourceVersionMatch") != "NotOlderThan" {
-        return Err(Refusal::bad_request("sendInitialEvents requires resourceVersionMatch=NotOlderThan"));
+/// What a watch begins with: nothing after a list, all objects without one.
+struct First {
+    lines: VecDeque<String>,
+    /// The revision that they are of.
+    told: u64,
+    is_over: bool,
+}
+
+impl First {
+    fn of(
+        state: &State,
+        target: &Target,
+        selection: &Selection,
+        parameters: &Parameters,
+    ) -> Result<Self, Refusal> {
+        let asked = parameters.number("resourceVersion")?.unwrap_or(0);
+        let is_streaming_list = parameters.is_set("sendInitialEvents");
+        if is_streaming_list && parameters.text("resourceVersionMatch") != "NotOlderThan" {
+            return Err(Refusal::bad_request("sendInitialEvents requires resourceVersionMatch=NotOlderThan"));
+        }
+        let newest = state.store.revision();
+        if asked > newest {
+            return Err(Refusal::too_large_version(asked, newest));
+        }
+        if asked > 0 && !is_streaming_list {
+            // That the revision is gone comes as an event, and the watch ends with it.
+            let gone = state.store.known(asked).err().map(|gone| line("ERROR", &gone.status()));
+            return Ok(Self { told: asked, is_over: gone.is_some(), lines: gone.into_iter().collect() });
+        }
+        let objects = state.store.at(target.kind, newest)?;
+        let matching = objects.iter().filter(|(key, object)| is_in(target, key) && selection.matches(object));
+        let mut lines: VecDeque<String> = matching.map(|(_, object)| line("ADDED", object)).collect();
+        if is_streaming_list {
+            let end = json!({"k8s.io/initial-events-end": "true"});
+            lines.push_back(bookmark(state, target, newest, end));
+        }
+        Ok(Self { lines, told: newest, is_over: false })
     }
-    let newest = state.store.revision();
-    if asked > newest {
-        return Err(Refusal::too_large_version(asked, newest));
-    }
-    if asked > 0 && !is_streaming_list {
-        return Ok((VecDeque::new(), asked));
-    }
-    let objects = state.store.at(target.kind, newest)?;
-    let matching = objects.iter().filter(|(key, object)| is_in(target, key) && selection.matches(object));
-    let mut lines: VecDeque<String> = matching.map(|(_, object)| line("ADDED", object)).collect();
-    if is_streaming_list {
-        let end = json!({"k8s.io/initial-events-end": "true"});
-        lines.push_back(bookmark(state, target, newest, end));
-    }
-    Ok((lines, newest))
 }
 
 /// What a change is to one who sees only what is selected.
