@@ -1,7 +1,9 @@
 //! The real agent, run on a host of the test bed.
 
 use std::{
-    env, fmt,
+    env,
+    ffi::OsString,
+    fmt,
     fs::{self, File, Permissions},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -37,11 +39,16 @@ pub struct AgentOptions {
     pub lease_ttl: u64,
     /// `--sbfd-interval`, in ms.
     pub sbfd_interval: u64,
+    /// Further arguments of `run`.
+    pub arguments: Vec<OsString>,
+    /// Further variables of its environment.
+    pub environment: Vec<(&'static str, OsString)>,
 }
 
 impl Default for AgentOptions {
     fn default() -> Self {
-        Self { hook: "auto", lease_ttl: 30, sbfd_interval: 50 }
+        let (arguments, environment) = (Vec::new(), Vec::new());
+        Self { hook: "auto", lease_ttl: 30, sbfd_interval: 50, arguments, environment }
     }
 }
 
@@ -174,6 +181,7 @@ impl<'host> Agent<'host> {
         command.arg("run").arg("--config").arg(self.config_path()).arg("--pin-dir").arg(&self.pin_dir);
         command.args(["--hook", self.options.hook, "--lease-ttl", &self.options.lease_ttl.to_string()]);
         command.args(["--sbfd-interval", &self.options.sbfd_interval.to_string()]);
+        command.args(&self.options.arguments).envs(self.options.environment.iter().cloned());
         // Not the machine's: a test may start one there.
         command.env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", self.bus_path().display()));
         command.stdout(Stdio::null()).stderr(log);

@@ -11,6 +11,7 @@ mod hooks;
 mod hostile;
 mod interfaces;
 mod interop;
+mod kubernetes;
 mod lease;
 mod leftovers;
 mod lxc;
