@@ -1,5 +1,6 @@
 //! Agents that follow a Kubernetes API, the stand-in: from its objects to the answers on the wire.
 
+mod faults;
 mod moves;
 mod outages;
 mod outputs;
