@@ -7,6 +7,7 @@
 
 mod admission;
 mod apply;
+mod background;
 mod client;
 mod discovery;
 mod faults;
@@ -41,6 +42,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
+pub use background::Background;
 pub use client::{At, Client};
 pub use faults::{Faults, Refuse};
 pub use front::{Front, Reach};
@@ -132,7 +134,7 @@ impl Api {
     /// # Errors
     /// When the namespace cannot be entered.
     pub fn front(&self, netns: Option<&Netns>) -> anyhow::Result<Front> {
-        Front::open(netns, self.server.address, self.server.runtime.clone())
+        Front::open(netns, self.server.address, self.server.background.runtime().clone())
     }
 
     /// Writes a kubeconfig for a ServiceAccount (`namespace:name`) by way of a front; `origin` is the name of the node, for
@@ -231,8 +233,16 @@ pub fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
     Ok(all.into_iter().filter(|document| !document.is_null()).collect())
 }
 
-/// Writes a kubeconfig.
-fn write_kubeconfig(path: &Path, url: &str, user: &Value, authority: Option<&Path>) -> anyhow::Result<()> {
+/// Writes a kubeconfig: where the server is, who asks (as its `user` has it), and the certificate to trust.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_kubeconfig(
+    path: &Path,
+    url: &str,
+    user: &Value,
+    authority: Option<&Path>,
+) -> anyhow::Result<()> {
     let mut cluster = json!({"server": url});
     if let Some(authority) = authority {
         cluster["certificate-authority"] = json!(authority);

@@ -1,6 +1,7 @@
 //! What a cluster has besides its nodes: an API, and as much of kubelets and controllers as agents see of them.
 
 mod objects;
+mod server;
 
 use std::{
     net::IpAddr,
@@ -13,9 +14,11 @@ use serde_json::{Value, json};
 use super::{
     api::{Api, At, Client, Front, Reach, documents},
     group::Hosts,
+    real_api::RealApi,
     segment::Host,
 };
 pub use objects::LoadBalancer;
+use server::Server;
 
 /// The namespace of agents, pools and advertisements.
 pub const SYSTEM: &str = "metallb-system";
@@ -27,8 +30,8 @@ const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/install.
 /// The control plane for the nodes of a group.
 #[derive(Debug)]
 pub struct ControlPlane {
-    api: Api,
     nodes: Vec<Place>,
+    server: Server,
 }
 
 /// How a node reaches the API, and what it keeps.
@@ -41,20 +44,31 @@ struct Place {
 
 impl ControlPlane {
     /// For these nodes, all of them Ready, with what `deploy/` installs, and with a pool of all VIPs of the test bed that is
-    /// advertised by all nodes.
+    /// advertised by all nodes. The API is the stand-in.
     ///
     /// # Errors
     /// When the manifests cannot be read, or a node's namespace not entered.
     pub fn start(hosts: &Hosts) -> anyhow::Result<Self> {
-        let manifests = std::fs::read_to_string(MANIFESTS).with_context(|| format!("read {MANIFESTS}"))?;
-        let api = Api::start(&documents(&manifests)?)?;
+        Self::on(Server::StandIn(Box::new(Api::start(&manifests()?)?)), hosts)
+    }
+
+    /// The same with a real API server; `None` where there is none to be had ([`RealApi::from_environment`]).
+    ///
+    /// # Errors
+    /// As [`Self::start`], and when the server does not start, or does not take the manifests.
+    pub fn start_real(hosts: &Hosts) -> anyhow::Result<Option<Self>> {
+        let Some(api) = RealApi::from_environment()? else { return Ok(None) };
+        Self::on(Server::real(api, &manifests()?)?, hosts).map(Some)
+    }
+
+    fn on(server: Server, hosts: &Hosts) -> anyhow::Result<Self> {
         let place = |host: &Host| {
-            let front = api.front(Some(&host.netns))?;
-            let kubeconfig = api.kubeconfig(&front, &format!("{SYSTEM}:{AGENT}"), &host.name)?;
+            let front = server.front(&host.netns)?;
+            let kubeconfig = server.kubeconfig(&front, SYSTEM, AGENT, &host.name)?;
             anyhow::Ok(Place { name: host.name.clone(), front, kubeconfig })
         };
         let nodes = hosts.nodes.iter().map(place).collect::<anyhow::Result<_>>()?;
-        let plane = Self { api, nodes };
+        let plane = Self { nodes, server };
         for host in &hosts.nodes {
             let addresses = hosts.families.of(host.address, host.ipv6).addresses();
             plane.client().create(objects::node(&host.name, addresses))?;
@@ -64,16 +78,18 @@ impl ControlPlane {
         Ok(plane)
     }
 
-    /// The API.
-    #[must_use]
-    pub const fn api(&self) -> &Api {
-        &self.api
+    /// The stand-in, for what only it can do.
+    ///
+    /// # Errors
+    /// When the API server is a real one.
+    pub fn stand_in(&self) -> anyhow::Result<&Api> {
+        self.server.stand_in()
     }
 
     /// The test's own client.
     #[must_use]
-    pub const fn client(&self) -> &Client {
-        self.api.client()
+    pub fn client(&self) -> &Client {
+        self.server.client()
     }
 
     /// The kubeconfig of a node's agent.
@@ -85,7 +101,7 @@ impl ControlPlane {
     /// Where a node's agent keeps what it knows.
     #[must_use]
     pub fn state_directory(&self, node: &str) -> PathBuf {
-        self.api.directory().join(format!("state-{node}"))
+        self.server.directory().join(format!("state-{node}"))
     }
 
     /// Cuts a node, and only it, off from the API, or joins it again.
@@ -200,9 +216,11 @@ impl ControlPlane {
         Ok(events.iter().map(|event| (text(&event["reason"]), text(&event["note"]))).collect())
     }
 
-    /// Fails if an agent has asked for something that the manifests do not allow, or has sent what the API does not know.
+    /// Fails if an agent has asked for something that the manifests do not allow, or has sent what the API does not know. A real
+    /// server keeps no list of that.
     pub fn assert_nothing_refused(&self) {
-        let refused = self.api.requests_where(|record| {
+        let Ok(api) = self.stand_in() else { return };
+        let refused = api.requests_where(|record| {
             !record.problem.is_empty() && !matches!(record.code, 404 | 409 | 410 | 429 | 500 | 504)
         });
         assert!(refused.is_empty(), "{refused:#?}");
@@ -211,6 +229,11 @@ impl ControlPlane {
     fn at_node(&self, node: usize) -> At<'_> {
         At { api_version: "v1", kind: "Node", namespace: "", name: &self.nodes[node].name }
     }
+}
+
+/// What is installed.
+fn manifests() -> anyhow::Result<Vec<Value>> {
+    documents(&std::fs::read_to_string(MANIFESTS).with_context(|| format!("read {MANIFESTS}"))?)
 }
 
 /// Addresses as a Node tells them.

@@ -4,6 +4,7 @@ mod faults;
 mod moves;
 mod outages;
 mod outputs;
+mod real;
 mod services;
 
 use std::{thread, time::Duration};
@@ -35,6 +36,15 @@ impl Cluster {
         let hosts = Hosts::on(Segment::new()?, 3, families)?;
         let plane = ControlPlane::start(&hosts)?;
         Ok(Self { hosts, plane })
+    }
+
+    /// The same with a real API server, where there is one.
+    fn real(families: Families) -> anyhow::Result<Option<Self>> {
+        require_root("test")?;
+        agent_binary()?;
+        let hosts = Hosts::on(Segment::new()?, 3, families)?;
+        let plane = ControlPlane::start_real(&hosts)?;
+        Ok(plane.map(|plane| Self { hosts, plane }))
     }
 
     /// With an agent on each node.

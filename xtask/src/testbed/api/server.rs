@@ -4,7 +4,6 @@ use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
-    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -17,14 +16,12 @@ use axum::{
 };
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::Value;
-use tokio::{
-    net::TcpListener,
-    runtime::{Builder, Handle},
-    sync::{oneshot, watch},
-};
+use tokio::{net::TcpListener, sync::watch};
 
 use super::{
-    ADMIN, lock,
+    ADMIN,
+    background::Background,
+    lock,
     reading::Page,
     refusal::Refusal,
     request::Parameters,
@@ -47,15 +44,13 @@ pub struct Shared {
     pub bookmark_interval: Duration,
 }
 
-/// The server's thread. Dropped, it ends.
+/// The server at work. Dropped, it ends.
 #[derive(Debug)]
 pub struct Server {
     /// Where it listens, outside of all namespaces.
     pub address: SocketAddr,
-    /// For what else is to run beside it.
-    pub runtime: Handle,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// Where it runs.
+    pub background: Background,
 }
 
 impl Server {
@@ -64,34 +59,13 @@ impl Server {
     /// # Errors
     /// When there is no thread or port left.
     pub fn start(shared: Shared) -> anyhow::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build().context("make a runtime")?;
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).context("listen")?;
-        let (address, handle) = (listener.local_addr()?, runtime.handle().clone());
-        let (stop, stopped) = oneshot::channel();
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listen")?;
+        listener.set_nonblocking(true)?;
+        let (address, background) = (listener.local_addr()?, Background::start()?);
         let router = Router::new().fallback(handle_request).with_state(shared);
-        let serve = move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    result = axum::serve(listener, router) => drop(result),
-                    _ = stopped => {}
-                }
-            });
-            runtime.shutdown_background();
-        };
-        let thread =
-            thread::Builder::new().name("api".into()).spawn(serve).context("start the server's thread")?;
-        Ok(Self { address, runtime: handle, stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let serve = async move { axum::serve(TcpListener::from_std(listener)?, router).await };
+        background.runtime().spawn(serve);
+        Ok(Self { address, background })
     }
 }
 

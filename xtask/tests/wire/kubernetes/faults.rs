@@ -20,7 +20,7 @@ fn is_survived(faults: Faults) -> anyhow::Result<()> {
     let kube = cluster.start()?;
     let (unit, web) = web(Families::V4);
     let new = Families::V4.vip(11);
-    let api = cluster.plane.api();
+    let api = cluster.plane.stand_in()?;
     cluster.plane.set_service(&web)?;
     let holder = kube.group.wait_holder(unit)?;
     let probers = Probers::start(&cluster.hosts.client, unit.addresses(), INTERVAL)?;
@@ -64,10 +64,10 @@ fn an_agent_that_starts_from_a_stale_list_catches_up_at_once() -> anyhow::Result
     let cluster = Cluster::new(Families::V4)?;
     let mut kube = cluster.start()?;
     let (unit, web) = web(Families::V4);
-    let stale_at = Some(cluster.plane.api().revision());
+    let stale_at = Some(cluster.plane.stand_in()?.revision());
     cluster.plane.set_service(&web)?;
     let holder = kube.group.wait_holder(unit)?;
-    cluster.plane.api().set_faults(Faults { stale_at, ..Faults::default() });
+    cluster.plane.stand_in()?.set_faults(Faults { stale_at, ..Faults::default() });
     // It does not see the Service in the list, but in the watch that follows.
     let probers = Probers::start(&cluster.hosts.client, unit.addresses(), INTERVAL)?;
     kube.group.agents[holder].end(Signal::SIGTERM)?;

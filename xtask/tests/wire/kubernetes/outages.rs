@@ -76,7 +76,7 @@ fn what_changed_meanwhile_is_done_when_the_api_is_back() -> anyhow::Result<()> {
     thread::sleep(Duration::from_secs(2));
     assert_eq!(kube.group.holders(unit), [0; 0]);
     // The watches cannot go on from where they were.
-    cluster.plane.api().compact();
+    cluster.plane.stand_in()?.compact();
     cluster.plane.set_reach_of_all(Reach::Open)?;
     kube.group.wait_holder(unit)?;
     cluster.plane.assert_nothing_refused();

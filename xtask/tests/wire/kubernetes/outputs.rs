@@ -55,12 +55,12 @@ fn nothing_is_written_and_nothing_listed_while_nothing_changes() -> anyhow::Resu
         cluster.plane.announcers().is_ok_and(|announcers| announcers.len() == 10)
     })?;
     thread::sleep(Duration::from_secs(6));
-    cluster.plane.api().forget_requests();
+    cluster.plane.stand_in()?.forget_requests();
     for second in 1..10 {
         cluster.plane.heartbeat(second)?;
         thread::sleep(Duration::from_secs(1));
     }
-    let seen = cluster.plane.api().requests_where(|record| record.is_write() || record.verb == "list");
+    let seen = cluster.plane.stand_in()?.requests_where(|record| record.is_write() || record.verb == "list");
     assert!(seen.is_empty(), "{seen:#?}\n{}", kube.group.logs());
     Ok(())
 }
@@ -76,7 +76,7 @@ fn each_right_of_the_manifests_is_made_use_of() -> anyhow::Result<()> {
     cluster.plane.delete_service(&web)?;
     kube.wait_for("no ServiceL2Status", |_| cluster.plane.announcers().is_ok_and(|told| told.is_empty()))?;
     cluster.plane.assert_nothing_refused();
-    let (granted, used) = cluster.plane.api().permissions();
+    let (granted, used) = cluster.plane.stand_in()?.permissions();
     let unused: BTreeSet<&Permission> = granted.difference(&used).collect();
     assert!(unused.is_empty(), "{unused:#?}");
     Ok(())
