@@ -201,7 +201,7 @@ impl Holding {
 
     /// A peer that does not rank better by this view claims the unit.
     fn challenged(&mut self, at: Place, by: NodeId, now: BoottimeNs) {
-        let patience_ns = self.patience_ns();
+        let (patience_ns, is_view_stale) = (self.patience_ns(), self.is_view_stale());
         let State::Holding(tenure) = &mut self.hold_mut(at).state else { return };
         if let Some(challenge) = tenure.challenge.as_mut().filter(|challenge| challenge.by == by) {
             challenge.heard_at = now;
@@ -226,7 +226,8 @@ impl Holding {
                 }
             }
             Some(challenge) if challenge.by == by => match challenge.defended_at {
-                Some(defended_at) if now >= defended_at + INSISTING_AFTER_NS => {
+                // One of the same view has given way to the defence.
+                Some(defended_at) if is_view_stale || now >= defended_at + INSISTING_AFTER_NS => {
                     self.check(at, Some(by), CheckCause::NewerView, now);
                 }
                 _ => {}

@@ -79,6 +79,20 @@ fn a_holder_with_a_stale_view_asks_every_five_seconds_and_yields_to_whoever_answ
 }
 
 #[test]
+fn a_claim_that_was_defended_before_the_view_became_stale_is_yielded_to_when_it_is_heard_again() {
+    let mut play = Play::adopting(candidate(&[ME, WORSE]), true);
+    play.judge(WORSE, UP);
+    play.until(S);
+    play.hear(WORSE, Saying::Announcement);
+    play.for_ns(2 * S);
+    let mut play = play.stale(true);
+    play.hear(WORSE, Saying::Announcement);
+    assert_eq!(play.for_ns(0), [(3_000, Message::Ask(Some(WORSE)))]);
+    play.hear(WORSE, Saying::Answer);
+    assert_eq!(play.changes(), [Change::Yielded(WORSE)]);
+}
+
+#[test]
 fn a_node_with_a_stale_view_claims_nothing_from_a_live_holder() {
     let mut play = Play::new(candidate(&[ME, WORSE])).stale(true);
     play.judge(WORSE, UP);
