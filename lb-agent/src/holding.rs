@@ -6,6 +6,7 @@
 //! first ([`ASKS`] times, [`ASK_INTERVAL_NS`] apart), and leaves the unit to a peer that answers until it is its own
 //! time to claim it. Of two that hold it at once, the better-ranked one goes on.
 
+mod account;
 mod crowd;
 mod hold;
 mod moves;
@@ -19,6 +20,7 @@ mod units;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+pub use account::{Account, Stance};
 use hold::{CheckCause, Hold, State};
 pub use hold::{Part, Wanted};
 use lb_common::{maps::VipEntry, wire::ethernet::Mac};

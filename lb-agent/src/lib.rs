@@ -36,6 +36,7 @@ pub mod privileges;
 pub mod ranges;
 pub mod ranks;
 pub mod readable;
+pub mod report;
 pub mod roster;
 pub mod run;
 pub mod sbfd;
