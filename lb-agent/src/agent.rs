@@ -3,6 +3,7 @@
 //! Invariant: only a full turn renews the lease, and a write that should have silenced a VIP and failed keeps it
 //! from being renewed.
 
+mod account;
 mod departure;
 mod group;
 mod hooks;
@@ -35,6 +36,7 @@ use crate::{
     pace::Pace,
     pins::{LockedPins, PinError},
     plan::Plan,
+    report::Chronicle,
     roster::discriminator,
     sbfd::{Liveness, SessionKey, Target},
     shutdown::Shutdown,
@@ -116,6 +118,12 @@ pub struct Agent {
     resync_at: BoottimeNs,
     last_trouble: Option<String>,
     counters: AgentCounters,
+    /// What was told of the units.
+    chronicle: Chronicle,
+    /// The states of holding that were last reported.
+    reported: Option<(u64, u64, u64, bool)>,
+    /// Counts up with every other change that a report shows.
+    news: u64,
 }
 
 impl Agent {
@@ -170,6 +178,9 @@ impl Agent {
             resync_at: now + RESYNC_INTERVAL_NS,
             last_trouble: None,
             counters: AgentCounters::default(),
+            chronicle: Chronicle::default(),
+            reported: None,
+            news: 0,
         })
     }
 
@@ -236,7 +247,9 @@ impl Agent {
             return;
         };
         let from = self.group.station(interface, station, now);
+        let holder = self.holding.holder(at);
         self.at_once.extend(self.holding.heard(at, from, saying, now));
+        self.news += u64::from(self.holding.holder(at) != holder);
     }
 
     /// A peer is up or down.
@@ -328,6 +341,8 @@ impl Agent {
         self.departure.let_go(self.holding.is_holding(), now);
         let changes = self.holding.take_changes();
         changes.iter().for_each(|(_, change)| self.counters.changed(*change));
+        self.chronicle.note(&changes, |node| self.group.node_name(node));
+        self.news += u64::try_from(changes.len()).unwrap_or(1);
         story::tell(&changes, |ifindex| self.interface_name(ifindex), |node| self.group.node_name(node));
     }
 
@@ -398,6 +413,7 @@ impl Agent {
         if self.last_trouble.as_ref() != Some(&trouble) {
             error!("{trouble}");
             self.last_trouble = Some(trouble);
+            self.news += 1;
         }
     }
 

@@ -1,6 +1,7 @@
 //! The operator's commands beside the running agent.
 
 use std::{
+    fs,
     io::{self, Write as _},
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
@@ -16,6 +17,10 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     attach::{self, Pin},
     clock, crds,
+    explain::{
+        Answer,
+        socket::{self, Question},
+    },
     kubernetes::snapshot::Snapshot,
     multicast,
     pins::{self, LockedPins, Pins},
@@ -77,12 +82,13 @@ pub fn undrain(pin_dir: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When an agent is running, or something cannot be removed.
-pub fn cleanup(pin_dir: &Path) -> anyhow::Result<()> {
+pub fn cleanup(pin_dir: &Path, socket: &Path) -> anyhow::Result<()> {
     if !pin_dir.is_dir() {
         println!("nothing to clean up: {} does not exist", pin_dir.display());
         return Ok(());
     }
     let pins = LockedPins::lock(pin_dir)?;
+    let _ = fs::remove_file(socket); // an agent that was killed leaves it
     let attached = Pin::all(&pins);
     for pin in &attached {
         attach::detach(&pins, pin)?;
@@ -124,8 +130,7 @@ pub fn stay() -> anyhow::Result<()> {
 /// When no agent has run on these pins.
 pub fn status(pin_dir: &Path, as_json: bool) -> anyhow::Result<()> {
     let status = status::read(&existing(pin_dir)?)?;
-    let text = if as_json { serde_json::to_string_pretty(&status)? + "\n" } else { status.to_string() };
-    print(&text).context("print the status")
+    print(&if as_json { serde_json::to_string_pretty(&status)? + "\n" } else { status.to_string() })
 }
 
 /// Prints the CustomResourceDefinitions.
@@ -133,12 +138,24 @@ pub fn status(pin_dir: &Path, as_json: bool) -> anyhow::Result<()> {
 /// # Errors
 /// When they cannot be written.
 pub fn crds() -> anyhow::Result<()> {
-    print(&crds::to_yaml()?).context("print the definitions")
+    print(&crds::to_yaml()?)
 }
 
-fn print(text: &str) -> io::Result<()> {
+/// Asks the running agent why a VIP is answered for, or is not.
+///
+/// # Errors
+/// When no agent answers, or it knows of no such VIP.
+pub fn explain(socket: &Path, about: Option<String>, as_json: bool) -> anyhow::Result<()> {
+    let answer = socket::ask(socket, &Question { about })?;
+    if let Answer::Unknown(why) = answer {
+        anyhow::bail!(why);
+    }
+    print(&if as_json { serde_json::to_string_pretty(&answer)? + "\n" } else { answer.to_string() })
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("print it"),
         _ => Ok(()), // whoever reads may stop early, as `head` does
     }
 }

@@ -14,6 +14,7 @@ pub mod crds;
 pub mod diff;
 pub mod discovery;
 pub mod election;
+pub mod explain;
 pub mod health;
 pub mod holding;
 pub mod hook;

@@ -43,6 +43,14 @@ enum Command {
         #[arg(short, long, value_enum, default_value_t = Output::Text)]
         output: Output,
     },
+    /// Tell why a VIP is answered for by this node, or is not
+    Explain {
+        /// The VIP, or the Service as `namespace/name` or `name`; default: all, one line each
+        about: Option<String>,
+        /// How to print it
+        #[arg(short, long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
     /// Remove every program and pin
     Cleanup {
         /// Remove the last state of the cluster from there as well
@@ -130,11 +138,14 @@ fn execute(Arguments { pin_dir, socket, command }: Arguments) -> anyhow::Result<
         Command::Undrain => commands::undrain(&pin_dir),
         Command::Status { output } => commands::status(&pin_dir, matches!(output, Output::Json)),
         Command::Cleanup { state_dir, stay } => {
-            commands::cleanup(&pin_dir)?;
+            commands::cleanup(&pin_dir, &socket)?;
             state_dir.as_deref().map_or(Ok(()), commands::forget)?;
             if stay { commands::stay() } else { Ok(()) }
         }
         Command::Crds => commands::crds(),
+        Command::Explain { about, output } => {
+            commands::explain(&socket, about, matches!(output, Output::Json))
+        }
     }
 }
 

@@ -34,6 +34,12 @@ impl Mirror {
         self.actual.iter().filter(move |(_, entry)| is_announced(entry)).map(|(&place, _)| place)
     }
 
+    /// What the map says of a VIP.
+    #[must_use]
+    pub fn entry(&self, place: Place) -> Option<VipEntry> {
+        self.actual.get(&place).copied()
+    }
+
     /// Whether everything is written.
     #[must_use]
     pub const fn is_whole(&self) -> bool {

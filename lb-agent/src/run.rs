@@ -5,9 +5,10 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use tokio::{
     signal::unix::{SignalKind, signal},
+    sync::watch,
     time::{Instant, sleep},
 };
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     agent::{Agent, Settings},
@@ -15,6 +16,10 @@ use crate::{
     attach::Programs,
     claims::Claims,
     clock,
+    explain::{
+        Answer,
+        socket::{Asked, Questions},
+    },
     health::Health,
     http,
     metrics::{Kernel, Metrics},
@@ -22,6 +27,7 @@ use crate::{
     netlink::{self, Monitor},
     pins::{LockedPins, Pins},
     plan::Plan,
+    report::Report,
     sbfd::{Timing, probing::Probing},
     shutdown::Shutdowns,
     source::{ClusterSource, FileSource, News, Source, SourceKind, node_name},
@@ -101,7 +107,48 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let claims = Claims::new(events).context("watch the ring buffer of claims")?;
     let probing =
         Probing::start(options.timing, options.realtime).context("start the thread that probes peers")?;
-    serve(agent, source, monitor, claims, probing, &health).await
+    let questions = Questions::listen(&options.socket);
+    if let Err(error) = &questions {
+        let socket = options.socket.display();
+        warn!(%socket, %error, "`lb-agent explain` cannot ask this agent: name a place for its socket by --socket");
+    }
+    // Outputs subscribe here; as long as none does, no report is made.
+    let (reports, _) = watch::channel(Arc::default());
+    serve(agent, source, monitor, claims, probing, questions.ok(), reports, &health).await
+}
+
+/// The next question; without a socket there is none.
+async fn next_question(questions: &mut Option<Questions>) -> Option<Asked> {
+    match questions {
+        Some(questions) => questions.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Publishes what outputs have to know, if it is not what they know.
+fn publish(agent: &mut Agent, reports: &watch::Sender<Arc<Report>>) {
+    if let Some(report) = agent.new_report() {
+        reports.send_if_modified(|known| {
+            let is_new = **known != report;
+            if is_new {
+                *known = Arc::new(report);
+            }
+            is_new
+        });
+    }
+}
+
+fn answer(agent: &Agent, source: &Source, (question, reply): Asked) {
+    let now = clock::boottime_ns();
+    let answer = match question.about {
+        Some(about) => match source.find(&about) {
+            Ok(vips) => agent.explain(vips, now),
+            Err(why) => Answer::Unknown(why),
+        },
+        None => agent.summary(now),
+    };
+    // Whoever asked may have gone.
+    let _ = reply.send(answer);
 }
 
 /// The source, with its first plan, and the node's name.
@@ -145,6 +192,8 @@ async fn serve(
     monitor: Monitor,
     mut claims: Claims,
     mut probing: Probing,
+    mut questions: Option<Questions>,
+    reports: watch::Sender<Arc<Report>>,
     health: &Health,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
@@ -176,6 +225,7 @@ async fn serve(
             }
             waited = claims.wait() => waited.context("wait for claims")?,
             changed = probing.changed() => verdict = Some(changed.context("the thread that probes peers has ended")?),
+            Some(asked) = next_question(&mut questions) => answer(&agent, &source, asked),
             shutdown = shutdowns.next() => agent.shutting_down(shutdown),
             rung = due.rings() => rung.context("wait for what is due")?,
         }
@@ -188,6 +238,9 @@ async fn serve(
             agent.tick()
         } else {
             agent.turn(now)
+        }
+        if is_tick && reports.receiver_count() > 0 {
+            publish(&mut agent, &reports);
         }
         if let Some(sessions) = agent.new_sessions(clock::boottime_ns()) {
             probing.set_sessions(sessions);

@@ -4,7 +4,7 @@ mod cluster;
 mod file;
 mod settings;
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use anyhow::Context as _;
 pub use cluster::ClusterSource;
@@ -12,6 +12,7 @@ pub use file::FileSource;
 pub use settings::SettingsFile;
 
 use crate::{
+    explain::Step,
     model::{BoottimeNs, Interface},
     plan::Plan,
 };
@@ -64,6 +65,17 @@ impl Source {
         match self {
             Self::File(file) => file.take(interfaces),
             Self::Cluster(cluster) => cluster.take(),
+        }
+    }
+
+    /// The VIPs that a question is about, each with how it comes to be one.
+    ///
+    /// # Errors
+    /// When it is about nothing that is known, and what to ask instead.
+    pub fn find(&self, about: &str) -> Result<Vec<(IpAddr, Vec<Step>)>, String> {
+        match self {
+            Self::File(file) => file.find(about),
+            Self::Cluster(cluster) => cluster.find(about),
         }
     }
 

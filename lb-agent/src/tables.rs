@@ -168,6 +168,17 @@ impl Tables {
         Ok(joined(self.ipv4.vips()?, self.ipv6.vips()?))
     }
 
+    /// One VIP's entry, and its counters.
+    ///
+    /// # Errors
+    /// When a map cannot be read.
+    pub fn vip(&self, Place { ifindex, address }: Place) -> Result<Option<(VipEntry, VipStats)>, TableError> {
+        match address {
+            IpAddr::V4(address) => self.ipv4.vip(ifindex, address.octets()),
+            IpAddr::V6(address) => self.ipv6.vip(ifindex, address.octets()),
+        }
+    }
+
     /// Counters by VIP.
     ///
     /// # Errors

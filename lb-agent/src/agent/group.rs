@@ -20,7 +20,7 @@ use crate::{
     ranks::Ranks,
     roster::{Node, Roster},
     sbfd::{Liveness, SessionKey, Target},
-    wishes::{Changed, Unit, View, window},
+    wishes::{Carrier, Changed, Unit, View, window},
 };
 
 /// The kernel is asked for its neighbours on account of an unknown station no more often than this.
@@ -137,6 +137,12 @@ impl Group {
     /// Whether an address is a VIP.
     pub fn is_vip(&self, address: IpAddr) -> bool {
         self.vips.contains(address)
+    }
+
+    /// Whether a VIP is to be announced on other interfaces than this one.
+    pub fn is_elsewhere(&self, vip: IpAddr, interface: &Interface, is_default: bool) -> bool {
+        let unit = self.view.units.iter().find(|unit| unit.addresses.contains(&vip));
+        unit.is_some_and(|unit| !unit.is_on(Carrier { interface, is_default }))
     }
 
     /// What a node is called.

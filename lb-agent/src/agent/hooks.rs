@@ -69,6 +69,11 @@ impl Hooks {
         self.attached.keys().copied().collect()
     }
 
+    /// Where on an interface programs are attached.
+    pub fn slots(&self, ifindex: u32) -> Option<&BTreeSet<Slot>> {
+        self.attached.get(&ifindex).map(|attached| &attached.slots)
+    }
+
     /// Whether units that do not name their interfaces are announced on this one.
     pub fn is_default(&self, ifindex: u32) -> bool {
         self.carriers.default.contains(&ifindex)

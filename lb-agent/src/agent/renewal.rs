@@ -35,6 +35,7 @@ impl Agent {
         if is_drained != self.is_drained {
             self.is_drained = is_drained;
             self.is_view_new = true;
+            self.news += 1;
             self.stamp();
             if is_drained {
                 info!("drained: no VIP is announced until `lb-agent undrain`");

@@ -54,6 +54,8 @@ impl Agent {
             self.want_groups();
         }
         self.holding.follow_some(&wishes, now);
+        // A VIP that has come or gone may be what this node has probed from.
+        self.probed_version = None;
         let ifaces = self.ifaces();
         if let Err(error) = self.tables.set_ifaces(&ifaces) {
             self.report(error.to_string());
@@ -61,7 +63,7 @@ impl Agent {
     }
 
     /// The interfaces that carry programs.
-    fn usable(&self) -> impl Iterator<Item = &Interface> + Clone {
+    pub(super) fn usable(&self) -> impl Iterator<Item = &Interface> + Clone {
         self.interfaces.iter().filter(|interface| self.hooks.is_usable(interface.index))
     }
 

@@ -1,6 +1,6 @@
 //! The cluster, with the file beside it.
 
-use std::{path::Path, sync::Arc};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 
@@ -8,6 +8,7 @@ use super::{News, SettingsFile};
 use crate::{
     cluster::selection::{self, Selection},
     config::ClusterConfig,
+    explain::Step,
     kubernetes::{self, client},
     metrics::{Metrics, View},
     model::BoottimeNs,
@@ -107,6 +108,15 @@ impl ClusterSource {
         self.options.interfaces = config.plan_interfaces();
         self.options.failback = config.failback;
         self.kubernetes.set_options(self.options.clone());
+    }
+
+    /// The VIPs of a Service, or one VIP, each with how it comes to be one.
+    ///
+    /// # Errors
+    /// When it is about nothing that is known, and what to ask instead.
+    pub fn find(&self, about: &str) -> Result<Vec<(IpAddr, Vec<Step>)>, String> {
+        let _ = &self.selection;
+        Err(format!("{about}: not yet"))
     }
 
     /// What the cluster comes to, and why.

@@ -14,6 +14,7 @@ use super::{News, node_name};
 use crate::{
     config::{self, Config},
     election,
+    explain::Step,
     model::Interface,
     netlink,
     plan::{Interfaces, Plan, PlannedUnit},
@@ -104,6 +105,33 @@ impl FileSource {
             anyhow::bail!("{name}: the node's name changes from {node} to {new}; restart the agent for that");
         }
         Ok((config, new))
+    }
+
+    /// The VIP that a question is about, and where the file names it.
+    ///
+    /// # Errors
+    /// When it is none, or none of the file.
+    pub fn find(&self, about: &str) -> Result<Vec<(IpAddr, Vec<Step>)>, String> {
+        let file = self.path.display();
+        let vip: IpAddr = about.parse().map_err(|_| {
+            format!("`{about}` is no address; the VIPs come from {file}, so ask for one of its addresses")
+        })?;
+        let step = match (self.config.vips.find(vip), self.config.suppress.find(vip)) {
+            (Some(range), _) => {
+                Step::new("source", true, format!("{file}:{} names it in `vips`", range.line))
+            }
+            (None, Some(range)) => {
+                let why = format!("{file}:{} names it in `suppress`, as a VIP of others", range.line);
+                Step::new("source", false, why)
+            }
+            (None, None) => {
+                return Err(format!(
+                    "{vip} is no VIP: {file} names it neither in `vips` nor in `suppress`; \
+                     without an address `lb-agent explain` lists those that there are"
+                ));
+            }
+        };
+        Ok(vec![(vip, vec![step])])
     }
 
     /// Says which interfaces of the configuration are not there, once.

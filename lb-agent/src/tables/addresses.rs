@@ -78,6 +78,22 @@ where
         Ok(vips)
     }
 
+    /// One VIP's entry, and its counters.
+    pub fn vip(&self, ifindex: u32, address: A) -> Result<Option<(VipEntry, VipStats)>, TableError> {
+        let key = VipKey { ifindex, address };
+        let found = |result: Result<VipEntry, MapError>| match result {
+            Ok(value) => Ok(Some(value)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let entry = found(self.vips.get(&key, 0)).map_err(failed("read a VIP of", self.names.vips))?;
+        let stats = match self.stats.get(&key, 0) {
+            Err(MapError::KeyNotFound) => VipStats::default(),
+            stats => stats.map_err(failed("read a VIP of", self.names.stats))?,
+        };
+        Ok(entry.map(|entry| (entry, stats)))
+    }
+
     /// Counters by VIP.
     pub fn stats(&self) -> Result<BTreeMap<Place, VipStats>, TableError> {
         read(&self.stats, self.names.stats)

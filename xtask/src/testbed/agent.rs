@@ -151,6 +151,12 @@ impl<'host> Agent<'host> {
         pins.find_map(|entry| Some(entry.ok()?.path()).filter(is_maps)).context("no maps are pinned")
     }
 
+    /// Where it is asked.
+    #[must_use]
+    pub fn socket_path(&self) -> PathBuf {
+        self.directory.path().join("agent.sock")
+    }
+
     /// Where it looks for the system bus.
     #[must_use]
     pub fn bus_path(&self) -> PathBuf {
@@ -179,6 +185,7 @@ impl<'host> Agent<'host> {
         let log = File::options().create(true).append(true).open(self.log_path())?;
         let mut command = self.host.command(binary);
         command.arg("run").arg("--config").arg(self.config_path()).arg("--pin-dir").arg(&self.pin_dir);
+        command.arg("--socket").arg(self.socket_path());
         command.args(["--hook", self.options.hook, "--lease-ttl", &self.options.lease_ttl.to_string()]);
         command.args(["--sbfd-interval", &self.options.sbfd_interval.to_string()]);
         command.args(&self.options.arguments).envs(self.options.environment.iter().cloned());
@@ -238,7 +245,7 @@ impl<'host> Agent<'host> {
     pub fn command(&self, command: &str) -> Command {
         let binary = agent_binary().unwrap_or_else(|_| "lb-agent".into());
         let mut process = self.host.command(binary);
-        process.arg(command).arg("--pin-dir").arg(&self.pin_dir);
+        process.arg(command).arg("--pin-dir").arg(&self.pin_dir).arg("--socket").arg(self.socket_path());
         process
     }
 
@@ -269,6 +276,17 @@ impl<'host> Agent<'host> {
         let output = self.command("status").args(["-o", "json"]).output()?;
         ensure!(output.status.success(), "status failed: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).context("read the status")
+    }
+
+    /// What `lb-agent explain` says of a VIP.
+    ///
+    /// # Errors
+    /// When it fails, with what it printed.
+    pub fn explain(&self, vip: impl fmt::Display) -> anyhow::Result<String> {
+        let output = self.command("explain").arg(vip.to_string()).output()?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "lb-agent explain failed: {error}");
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// What `status` says of one VIP.

@@ -4,6 +4,7 @@
 
 mod capabilities;
 mod config;
+mod explain;
 mod frr;
 mod group;
 mod holding;
