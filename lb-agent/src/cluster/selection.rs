@@ -99,42 +99,57 @@ struct Touched {
 impl Selector {
     /// What the cluster comes to: the same object as before when that is the same.
     pub fn select(&mut self, cluster: &Cluster, options: &Options) -> Arc<Selection> {
-        let (mut changed, is_rest_new) = self.seen.follow(cluster);
+        let (own, is_rest_new) = self.seen.follow(cluster);
         let is_ground_new = is_rest_new || self.options != *options;
         if is_ground_new {
             self.options.clone_from(options);
             self.ground = Ground::new(cluster, options, std::mem::take(&mut self.ground));
-            changed.extend(self.seen.services.keys().cloned()); // those that are gone are among them already
-        } else if changed.is_empty() {
+        } else if own.is_empty() {
             return Arc::clone(&self.selection);
         }
-        let touched = self.assess(changed);
+        let touched = self.assess(own, is_ground_new);
         let has_changed = self.settle(touched);
         if has_changed || is_ground_new {
-            self.publish();
+            let selection = self.look();
+            if has_changed || *self.selection != selection {
+                self.selection = Arc::new(selection);
+            }
         }
         Arc::clone(&self.selection)
     }
 
-    /// Looks at these Services by themselves.
-    fn assess(&mut self, changed: Vec<ObjectName>) -> Touched {
+    /// Looks at Services by themselves: at those that have changed, or at all.
+    fn assess(&mut self, own: Vec<ObjectName>, all: bool) -> Touched {
         let mut vips = BTreeSet::new();
-        for name in &changed {
-            if let Some(before) = self.assessed.remove(name) {
-                for vip in &*before.vips {
-                    vips.insert(*vip);
-                    self.sharing.entry(*vip).or_default().retain(|known| known != name);
-                }
+        let mut services: BTreeSet<ObjectName> = own.iter().cloned().collect();
+        services.extend(self.seen.services.keys().filter(|_| all).cloned());
+        for name in &services {
+            let before = self.assessed.remove(name);
+            let now = self.seen.services.get(name).map(|service| {
+                let same = before.as_ref().filter(|_| own.binary_search(name).is_err());
+                let serving = same.map_or_else(|| Arc::new(self.seen.serving(name)), Assessed::serving);
+                assess(service, serving, &self.options, &mut self.ground)
+            });
+            let vips_of =
+                |assessed: &Option<Assessed>| assessed.as_ref().map(|assessed| Arc::clone(&assessed.vips));
+            let [old, new] = [&before, &now].map(|assessed| vips_of(assessed).unwrap_or_default());
+            vips.extend(old.iter().chain(&*new));
+            if old != new {
+                self.share(name, &old, &new);
             }
-            let Some(service) = self.seen.services.get(name) else { continue };
-            let now = assess(service, self.seen.serving(name), &self.options, &mut self.ground);
-            for vip in &*now.vips {
-                vips.insert(*vip);
-                self.sharing.entry(*vip).or_default().push(name.clone());
-            }
-            self.assessed.insert(name.clone(), now);
+            self.assessed.extend(now.map(|now| (name.clone(), now)));
         }
-        self.spread(changed.into_iter().collect(), vips)
+        self.spread(services, vips)
+    }
+
+    /// A Service has other VIPs now.
+    fn share(&mut self, name: &ObjectName, old: &[IpAddr], new: &[IpAddr]) {
+        for vip in old {
+            self.sharing.entry(*vip).or_default().retain(|known| known != name);
+        }
+        for vip in new {
+            self.sharing.entry(*vip).or_default().push(name.clone());
+        }
     }
 
     /// Follows the VIPs to all Services that are connected by them, and takes out what was found of these VIPs.
@@ -198,7 +213,7 @@ impl Selector {
         has_changed
     }
 
-    fn publish(&mut self) {
+    fn look(&self) -> Selection {
         let Ground { nodes, members, interfaces, problems, .. } = &self.ground;
         let plan = Plan {
             interfaces: interfaces.clone(),
@@ -207,14 +222,11 @@ impl Selector {
             suppress: self.suppress.iter().copied().collect(),
             failback: self.options.failback,
         };
-        let selection = Selection {
+        Selection {
             plan,
             services: self.verdicts.clone(),
             nodes: Arc::clone(nodes),
             problems: Arc::clone(problems),
-        };
-        if *self.selection != selection {
-            self.selection = Arc::new(selection);
         }
     }
 }

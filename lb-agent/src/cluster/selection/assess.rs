@@ -34,6 +34,11 @@ impl Assessed {
         self.advertised.interfaces.as_ref()
     }
 
+    /// Where it has endpoints.
+    pub(super) fn serving(&self) -> Arc<Serving> {
+        Arc::clone(&self.serving)
+    }
+
     /// Why it is not announced, if it is not by itself.
     pub(super) fn not_announced(&self) -> Option<Outcome> {
         self.stand.as_ref().err().cloned().map(Outcome::NotAnnounced)
@@ -55,7 +60,7 @@ impl Assessed {
 
 pub(super) fn assess(
     service: &Arc<Service>,
-    serving: Serving,
+    serving: Arc<Serving>,
     options: &Options,
     ground: &mut Ground,
 ) -> Assessed {
@@ -74,7 +79,7 @@ pub(super) fn assess(
         advertised = Arc::clone(&sum.advertised);
         candidates(service, pool, &sum, &serving, ground)
     });
-    Assessed { service: Arc::clone(service), addresses, serving: Arc::new(serving), advertised, stand, vips }
+    Assessed { service: Arc::clone(service), addresses, serving, advertised, stand, vips }
 }
 
 /// The one pool that has all addresses.

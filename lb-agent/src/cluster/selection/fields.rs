@@ -24,6 +24,7 @@ pub(super) struct Field {
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     nodes: Vec<(Arc<str>, bool)>,
+    numbers: HashMap<Arc<str>, usize>,
     fields: HashMap<Box<[Entry]>, Arc<Field>>,
     /// Also those of earlier nodes: what is equal stays the same object.
     candidates: BTreeSet<Arc<[Candidate]>>,
@@ -39,11 +40,14 @@ impl Fields {
         before: Self,
     ) -> Self {
         let eligible = nodes.filter(|(_, node)| node.is_eligible());
-        let nodes = eligible.map(|(name, node)| (Arc::clone(name), node.is_fit())).collect();
+        let nodes: Vec<(Arc<str>, bool)> =
+            eligible.map(|(name, node)| (Arc::clone(name), node.is_fit())).collect();
+        let numbers =
+            nodes.iter().enumerate().map(|(number, (name, _))| (Arc::clone(name), number)).collect();
         let mut candidates = before.candidates;
         drop(before.fields);
         candidates.retain(|set| Arc::strong_count(set) > 1);
-        Self { nodes, fields: HashMap::new(), candidates }
+        Self { nodes, numbers, fields: HashMap::new(), candidates }
     }
 
     /// The names of the nodes; an entry's number is the place in this list.
@@ -68,20 +72,16 @@ impl Fields {
 
     /// Those of a set where a Service has an endpoint.
     pub(super) fn serving(&mut self, field: &Field, serving: &Serving) -> Arc<Field> {
-        let is_serving = |&&(node, _): &&Entry| serving.nodes.contains(&self.nodes[node].0);
-        let entries = field.entries.iter().filter(is_serving).copied().collect();
-        self.of(entries)
+        let numbers = serving.nodes.iter().filter_map(|name| self.numbers.get(name).copied());
+        let entries = numbers.filter_map(|node| Some((node, field.score(node)?))).collect();
+        self.of(entries) // names and numbers have the same order
     }
 
     /// Those that are in all sets, with the sum of their scores.
     pub(super) fn common(&mut self, fields: &[&Field]) -> Arc<Field> {
         let Some((first, others)) = fields.split_first() else { return self.of(Vec::new()) };
-        let score_in = |field: &Field, node: usize| {
-            let found = field.entries.binary_search_by_key(&node, |&(node, _)| node).ok()?;
-            Some(field.entries[found].1)
-        };
         let in_all = |&(node, score): &Entry| {
-            let score = others.iter().try_fold(score, |sum, other| Some(sum + score_in(other, node)?))?;
+            let score = others.iter().try_fold(score, |sum, other| Some(sum + other.score(node)?))?;
             Some((node, score))
         };
         let entries = first.entries.iter().filter_map(in_all).collect();
@@ -103,6 +103,12 @@ impl Fields {
 }
 
 impl Field {
+    /// The score of a node that is in it.
+    fn score(&self, node: usize) -> Option<i64> {
+        let found = self.entries.binary_search_by_key(&node, |&(node, _)| node).ok()?;
+        Some(self.entries[found].1)
+    }
+
     /// Whether no node is in it.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()

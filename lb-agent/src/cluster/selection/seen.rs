@@ -1,7 +1,8 @@
 //! What was looked at last, and what is different now.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    cmp::Ordering,
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -11,12 +12,14 @@ use crate::cluster::{
     objects::{ObjectName, Service, Slice},
 };
 
+type Endpoints = HashMap<ObjectName, Vec<(ObjectName, Arc<Slice>)>>;
+
 /// The cluster as it was looked at last.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) services: BTreeMap<ObjectName, Arc<Service>>,
     slices: BTreeMap<ObjectName, Arc<Slice>>,
-    endpoints: HashMap<ObjectName, Vec<(ObjectName, Arc<Slice>)>>,
+    endpoints: Endpoints,
     /// Without the above.
     rest: Cluster,
 }
@@ -32,9 +35,7 @@ impl Seen {
         for (name, slice) in differences(&self.slices, &cluster.slices) {
             if let Some(before) = self.slices.get(&name) {
                 changed.push(before.service.clone());
-                if let Some(slices) = self.endpoints.get_mut(&before.service) {
-                    slices.retain(|(known, _)| *known != name);
-                }
+                forget(&mut self.endpoints, &before.service, &name);
             }
             if let Some(slice) = &slice {
                 changed.push(slice.service.clone());
@@ -45,7 +46,6 @@ impl Seen {
             }
             put(&mut self.slices, name, slice);
         }
-        self.endpoints.retain(|_, slices| !slices.is_empty());
         changed.sort_unstable();
         changed.dedup();
         (changed, self.follow_rest(cluster))
@@ -88,6 +88,15 @@ impl Seen {
     }
 }
 
+fn forget(endpoints: &mut Endpoints, service: &ObjectName, slice: &ObjectName) {
+    if let Entry::Occupied(mut known) = endpoints.entry(service.clone()) {
+        known.get_mut().retain(|(known, _)| known != slice);
+        if known.get().is_empty() {
+            known.remove();
+        }
+    }
+}
+
 fn follow<T: Clone + PartialEq>(seen: &mut T, now: &T) -> bool {
     let has_changed = seen != now;
     if has_changed {
@@ -114,8 +123,9 @@ fn differences<V: PartialEq>(
     loop {
         let order = match (olds.peek(), news.peek()) {
             (None, None) => return differences,
-            (Some(_), None) => std::cmp::Ordering::Less,
-            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((old, _)), Some((new, _))) if old.is_same(new) => Ordering::Equal,
             (Some((old, _)), Some((new, _))) => old.cmp(new),
         };
         let old = if order.is_le() { olds.next() } else { None };
