@@ -14,6 +14,7 @@ pub mod snapshot;
 pub mod story;
 pub mod watching;
 pub mod word;
+pub mod writing;
 
 use std::{io, path::PathBuf, sync::Arc, thread};
 
