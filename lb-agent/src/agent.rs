@@ -104,6 +104,7 @@ pub struct Agent {
     is_drained: bool,
     departure: Departure,
     is_view_new: bool,
+    is_view_stale: bool,
     /// What has changed, if it is not the whole view.
     changed: Option<Changed>,
     /// The version of `holding` that the sessions follow; `None` when something else has changed.
@@ -169,6 +170,7 @@ impl Agent {
             is_drained: false,
             departure: Departure::default(),
             is_view_new: true,
+            is_view_stale: false,
             changed: None,
             probed_version: None,
             keep_at: 0,
@@ -223,6 +225,19 @@ impl Agent {
         self.plan = plan;
         // A second change before the first one was followed.
         self.is_view_new |= !are_only_units || self.changed.replace(changed).is_some();
+    }
+
+    /// Takes note of whether what the source says may be old.
+    pub fn set_view_stale(&mut self, is_stale: bool, now: BoottimeNs) {
+        if std::mem::replace(&mut self.is_view_stale, is_stale) != is_stale {
+            match is_stale {
+                true => {
+                    warn!("the view of the cluster may be old: a VIP is left to a live node that claims it")
+                }
+                false => info!("the view of the cluster is up to date"),
+            }
+        }
+        self.holding.set_view_stale(is_stale, now);
     }
 
     /// Takes a new view of the interfaces.

@@ -239,6 +239,8 @@ async fn serve(
         } else {
             agent.turn(now)
         }
+        // After the turn: a view that came with the first word has been followed by now.
+        agent.set_view_stale(source.is_stale(now), now);
         if is_tick && reports.receiver_count() > 0 {
             publish(&mut agent, &reports);
         }

@@ -22,6 +22,8 @@ pub struct ClusterSource {
     file: SettingsFile,
     options: selection::Options,
     selection: Arc<Selection>,
+    /// It follows from what was left on disk.
+    is_from_disk: bool,
     /// When the first of the changes that led to it was heard of, until somebody wants to know.
     seen: Option<BoottimeNs>,
 }
@@ -51,7 +53,7 @@ impl ClusterSource {
             options: options.clone(),
         };
         let kubernetes = kubernetes::Source::start(client::config().await?, settings, metrics)?;
-        Ok(Self { kubernetes, file, options, selection: Arc::default(), seen: None })
+        Ok(Self { kubernetes, file, options, selection: Arc::default(), is_from_disk: true, seen: None })
     }
 
     /// What metrics tell of the cluster, for an agent whose maps lie in `pins`.
@@ -94,7 +96,9 @@ impl ClusterSource {
             }
             Err(problem) => return News::Wrong(format!("{problem:#}")),
         }
-        match self.kubernetes.take() {
+        let published = self.kubernetes.take();
+        self.is_from_disk = published.as_ref().is_none_or(|published| published.is_from_disk);
+        match published {
             Some(published) if !Arc::ptr_eq(&published.selection, &self.selection) => {
                 self.seen = Some(published.seen);
                 self.selection = published.selection;
@@ -130,9 +134,9 @@ impl ClusterSource {
         self.seen.take()
     }
 
-    /// Whether the view of the cluster may be old.
+    /// Whether what was last taken may be old.
     #[must_use]
     pub fn is_stale(&self, now: BoottimeNs) -> bool {
-        self.kubernetes.is_stale(now)
+        self.is_from_disk || self.kubernetes.is_stale(now)
     }
 }
