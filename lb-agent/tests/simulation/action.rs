@@ -36,6 +36,9 @@ pub enum Action {
     Undrain(usize),
     /// The source tells another view; each agent hears of it so many ns later.
     SetView(ClusterView, Vec<u64>),
+    /// A node's agent hears nothing from the source, not even after a start; and is told the newest view again.
+    CutSource(usize),
+    RestoreSource(usize),
     /// Somebody takes the entries of a unit out of the map of the node that announces it.
     LoseEntries(usize),
     /// The node's kernel takes no writes to its map, and takes them again.

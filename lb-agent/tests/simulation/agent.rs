@@ -1,11 +1,13 @@
 //! An agent: the real core, wired as `lb_agent::agent` wires it, with a simulated kernel in place of maps and sockets.
 
-use std::{collections::BTreeSet, net::IpAddr};
+mod words;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use lb_agent::{
     claims::Heard,
     election::NodeId,
-    holding::{Cause, Change, Holding, Message, Rules, Station},
+    holding::{Change, Holding, Message, Rules, Station},
     lease::{LeaseWatch, Look},
     mirror::Mirror,
     model::{BoottimeNs, Interface, Place},
@@ -19,16 +21,13 @@ use lb_agent::{
 };
 use lb_common::{
     maps::Agent as Record,
-    wire::{
-        bfd::{Control, ON_LINK_TTL},
-        ethernet::Mac,
-    },
+    wire::bfd::{Control, ON_LINK_TTL},
 };
 
 use crate::{
-    cluster::{Cluster, ClusterView, IFINDEX, address, interface, mac, name, roster_entry},
+    cluster::{Cluster, ClusterView, Families, IFINDEX, interface, mac, name, node_at, roster_entry},
     kernel::Kernel,
-    wire::{Body, End, Frame},
+    wire::{Body, Frame},
 };
 
 /// Between two comparisons of the kernel's map with what the agent has written.
@@ -47,6 +46,7 @@ pub struct Deeds {
 /// The agent of one node, as long as its process lives.
 pub struct Agent {
     node: usize,
+    families: Families,
     me: NodeId,
     lease_ttl_ns: u64,
     interface: Interface,
@@ -55,6 +55,7 @@ pub struct Agent {
     peers: Peers,
     view: View,
     is_view_new: bool,
+    is_view_stale: bool,
     is_drained: bool,
     holding: Holding,
     initiator: Initiator,
@@ -89,14 +90,16 @@ impl Agent {
         let adopted = mirror.announced().filter(|_| has_lease).collect();
         Self {
             node,
+            families: cluster.families,
             me,
             lease_ttl_ns: cluster.lease_ttl_ns,
-            interface: interface(node),
+            interface: interface(node, cluster.families),
             roster,
             ranks: Ranks::default(),
             peers: Peers::default(),
             view: View { failback: cluster.failback, ..View::default() },
             is_view_new: true,
+            is_view_stale: false,
             is_drained: false,
             holding: Holding::new(me, rules),
             initiator: Initiator::new(cluster.timing, seed),
@@ -116,28 +119,30 @@ impl Agent {
 
     /// Takes a new view.
     pub fn set_view(&mut self, cluster: &Cluster, view: &ClusterView) {
-        let entries: Vec<_> = view.members.iter().map(|&node| roster_entry(node)).collect();
+        let entries: Vec<_> = view.members.iter().map(|&node| roster_entry(node, self.families)).collect();
         self.peers.follow(&entries, &name(self.node), &mut self.roster);
-        let ids: Vec<(NodeId, usize, String)> = view
-            .members
+        let roster = &mut self.roster;
+        let nodes: Vec<(NodeId, &str)> = entries
             .iter()
-            .map(|&node| (self.roster.number(&name(node)).expect("few names"), node, name(node)))
+            .map(|entry| (roster.number(&entry.name).expect("few names"), entry.name.as_str()))
             .collect();
-        let candidates: Vec<(NodeId, &str)> = ids.iter().map(|(id, _, name)| (*id, name.as_str())).collect();
-        self.ranks.follow(&candidates);
-        let orders = cluster.units.iter().map(|unit| self.ranks.order(unit[0], None));
-        let is_excluded = |id: NodeId, unit: usize| {
-            ids.iter().any(|(of, node, _)| *of == id && !view.is_candidate(unit, *node))
-        };
+        self.ranks.follow(&nodes);
         self.view.units.clear();
-        for (unit, (addresses, order)) in cluster.units.iter().zip(orders).enumerate() {
-            let order = order.iter().copied().filter(|&id| !is_excluded(id, unit)).collect();
-            self.view.units.push(Unit {
-                addresses: std::sync::Arc::clone(addresses),
-                order,
-                interfaces: None,
-            });
+        for (unit, addresses) in
+            cluster.units.iter().enumerate().filter(|(unit, _)| !view.units[*unit].is_absent)
+        {
+            let candidates = view.candidates(unit);
+            let order = self.ranks.order(addresses[0], Some(&candidates));
+            self.view.units.push(Unit { addresses: Arc::clone(addresses), order, interfaces: None });
         }
+        let absent = (0..cluster.units.len()).filter(|&unit| view.units[unit].is_absent);
+        self.ranks.forget(absent.map(|unit| cluster.units[unit][0]));
+        self.is_view_new = true;
+    }
+
+    /// Whether the source has been silent for long.
+    pub fn set_view_stale(&mut self, is_stale: bool) {
+        self.is_view_stale = is_stale;
         self.is_view_new = true;
     }
 
@@ -163,12 +168,13 @@ impl Agent {
     /// The thread that probes.
     fn probe(&mut self, now: BoottimeNs, deeds: &mut Deeds) {
         for (from, control) in std::mem::take(&mut self.inbox) {
-            let key = SessionKey { ifindex: IFINDEX, peer: address(from) };
-            self.initiator.received(key, ON_LINK_TTL, control.as_bytes());
+            for peer in self.families.addresses(from) {
+                let key = SessionKey { ifindex: IFINDEX, peer };
+                self.initiator.received(key, ON_LINK_TTL, control.as_bytes());
+            }
         }
         for probe in self.initiator.due(now) {
-            let peer = (0..).find(|&node| address(node) == probe.key.peer).expect("a node");
-            deeds.frames.push(self.frame(Some(peer), Body::Probe(probe.packet)));
+            deeds.frames.push(self.frame(Some(node_at(probe.key.peer)), Body::Probe(probe.packet)));
         }
         self.verdicts.extend(self.initiator.take_changes());
     }
@@ -267,10 +273,12 @@ impl Agent {
         let wanted = wishes(&self.view, self.me, [carrier], self.is_drained);
         let adopted = std::mem::take(&mut self.adopted);
         self.holding.follow(&wanted, self.view.failback, |place| adopted.contains(place), now);
+        self.holding.set_view_stale(self.is_view_stale, now);
         self.probed_version = None;
         // The kernel's neighbours: whoever is there has been heard of.
-        let neighbours: Vec<(IpAddr, Mac)> = (0..16).map(|node| (address(node), mac(node))).collect();
-        self.peers.resolved(IFINDEX, neighbours);
+        let neighbours =
+            |node| self.families.addresses(node).into_iter().map(move |address| (address, mac(node)));
+        self.peers.resolved(IFINDEX, (0..16).flat_map(neighbours));
     }
 
     fn stamp(&mut self, kernel: &mut Kernel, now: BoottimeNs) {
@@ -291,54 +299,5 @@ impl Agent {
             self.holding.liveness_changed(IFINDEX, id, None, now);
         }
         self.initiator.set_sessions(&sessions, now);
-    }
-
-    fn spoken(&self, place: Place, message: Message) -> Option<Frame> {
-        let vip = place.address;
-        Some(match message {
-            Message::Ask(to) => {
-                let known = to.filter(|&id| self.peers.mac(IFINDEX, id).is_some());
-                self.frame(known.map(|id| self.number(id)), Body::Ask(vip))
-            }
-            Message::Announce(form) => self.frame(None, Body::Announcement(vip, form)),
-            Message::Claim(id) => {
-                self.peers.mac(IFINDEX, id)?;
-                self.frame(
-                    Some(self.number(id)),
-                    Body::Announcement(vip, lb_agent::announcements::Form::Request),
-                )
-            }
-        })
-    }
-
-    const fn frame(&self, to: Option<usize>, body: Body) -> Frame {
-        let to = match to {
-            Some(node) => Some(End::Node(node)),
-            None => None,
-        };
-        Frame { from: End::Node(self.node), to, body }
-    }
-
-    /// A change, with the nodes' numbers in the run.
-    fn in_numbers(&self, change: Change) -> Change {
-        let number = |id| NodeId::try_from(self.number(id)).expect("a small cluster");
-        match change {
-            Change::Taken(Cause::Silent(id)) => Change::Taken(Cause::Silent(number(id))),
-            Change::Taken(Cause::Failback(id)) => Change::Taken(Cause::Failback(number(id))),
-            Change::Taken(Cause::Moved(id)) => Change::Taken(Cause::Moved(number(id))),
-            Change::Taken(Cause::GivenBack(id)) => Change::Taken(Cause::GivenBack(number(id))),
-            Change::Yielded(id) => Change::Yielded(number(id)),
-            Change::SplitSegment(one, other) => Change::SplitSegment(number(one), number(other)),
-            Change::Taken(Cause::Unanswered | Cause::PeersGone | Cause::Unasked)
-            | Change::Released
-            | Change::Contested(_)
-            | Change::Conflict(_) => change,
-        }
-    }
-
-    /// The node's number in the run, from that in the agent's roster.
-    pub fn number(&self, id: NodeId) -> usize {
-        let wanted = self.roster.name(id);
-        (0..).find(|&node| *name(node) == *wanted).expect("a node of the run")
     }
 }

@@ -1,7 +1,7 @@
 //! What the design promises ("Holding", Bounds), and what the simulation adds to it for its own clockwork.
 
 use lb_agent::{
-    holding::{ASK_INTERVAL_NS, ASKS},
+    holding::{ASK_INTERVAL_NS, ASKS, YIELD_AFTER_NS},
     run::TICK_NS,
     sbfd::Timing,
 };
@@ -30,6 +30,8 @@ pub const MOMENT_NS: u64 = S;
 pub const SLACK_NS: u64 = 2 * MAX_DELAY_NS + 2 * 5 * MS;
 /// Three asks, each with its time: what a node takes that may not take at once.
 pub const ASKING_NS: u64 = ASKS as u64 * ASK_INTERVAL_NS;
+/// A holder with a stale view yields to a claim: it waits, asks, and hears the answer.
+pub const YIELD_NS: u64 = YIELD_AFTER_NS + ASKING_NS + SLACK_NS;
 /// Asks whose answers get lost are made up for by the next announcement of the new holder, and three asks more.
 pub const LOST_NS: u64 = 1_100 * MS + ASKING_NS;
 /// A move between two peers that have heard each other for so long is not due to what was before.

@@ -15,7 +15,7 @@ use crate::{
     action::Action,
     agent::Deeds,
     bounds,
-    cluster::S,
+    cluster::{ClusterView, S},
     wire::{CLIENTS, End},
     world::{BEGIN, World},
 };
@@ -110,6 +110,7 @@ impl Checker {
                 let stale_ns = AGENT_STALE_AFTER_NS + bounds::up_ns(world.cluster.timing) + bounds::ASKING_NS;
                 self.gaps.delayed(world.now, stale_ns);
             }
+            Action::Thaw(node) | Action::Resume(node) => self.gaps.returned(node, world.now),
             Action::Drain(node) => self.gaps.drained(world, &self.answering, node),
             Action::Undrain(node) => self.pairs.undrained(node, world.now),
             Action::AcceptWrites(_) => self.gaps.writes_accepted(world.now),
@@ -124,6 +125,11 @@ impl Checker {
             }
             _ => {}
         }
+    }
+
+    /// An agent that knew its view to be stale has the newest one.
+    pub fn view_restored(&mut self, world: &World, node: usize) {
+        self.pairs.restored(node, world.now);
     }
 
     /// An agent has another view.
@@ -204,6 +210,13 @@ impl Checker {
             }
         }
         Ok(before)
+    }
+
+    /// Whether a node goes before another by a view.
+    fn is_better(&self, view: &ClusterView, unit: usize, one: usize, other: usize) -> bool {
+        let preferred = &view.units[unit].preferred;
+        let key = |node: usize| (!preferred.contains(&node), self.ranks[unit][node]);
+        key(one) < key(other)
     }
 
     fn violated<T>(&self, world: &World, property: Property, details: String) -> Result<T, Violation> {

@@ -10,6 +10,7 @@ use lb_agent::{
     election::Election,
     holding::Failback,
     model::{Interface, Place},
+    plan::Candidate,
     roster::Node,
     sbfd::Timing,
 };
@@ -27,8 +28,41 @@ pub fn mac(node: usize) -> Mac {
     [2, 0, 0, 0, 0, octet(node)]
 }
 
-pub fn address(node: usize) -> IpAddr {
-    Ipv4Addr::new(10, 77, 0, octet(node)).into()
+/// What a run is played over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Families {
+    /// IPv4 alone.
+    Ipv4,
+    /// IPv6 alone, S-BFD too.
+    Ipv6,
+    /// Each unit has VIPs of both, each node addresses of both.
+    Dual,
+    /// Units of one, of the other and of both; nodes know of each other's IPv4 addresses alone.
+    Mixed,
+}
+
+impl Families {
+    /// A node's addresses on the segment, with the lengths of their prefixes.
+    fn own(self, node: usize) -> Vec<(IpAddr, u8)> {
+        let v4 = (Ipv4Addr::new(10, 77, 0, octet(node)).into(), 16);
+        let v6 = (Ipv6Addr::new(0xfd00, 0x77, 0, 0, 0, 0, 0, u16::from(octet(node))).into(), 64);
+        match self {
+            Self::Ipv4 => vec![v4],
+            Self::Ipv6 => vec![v6],
+            Self::Dual | Self::Mixed => vec![v4, v6],
+        }
+    }
+
+    /// The addresses by which its peers know a node.
+    pub fn addresses(self, node: usize) -> Vec<IpAddr> {
+        let known = if self == Self::Mixed { 1 } else { 2 };
+        self.own(node).into_iter().take(known).map(|(address, _)| address).collect()
+    }
+}
+
+/// Whose address it is.
+pub fn node_at(address: IpAddr) -> usize {
+    (0..).find(|&node| Families::Dual.addresses(node).contains(&address)).expect("a node of the run")
 }
 
 fn octet(node: usize) -> u8 {
@@ -43,8 +77,7 @@ pub fn place(address: IpAddr) -> Place {
     Place { ifindex: IFINDEX, address }
 }
 
-pub fn interface(node: usize) -> Interface {
-    let own_v6 = Ipv6Addr::new(0xfd00, 0x77, 0, 0, 0, 0, 0, u16::from(octet(node)));
+pub fn interface(node: usize, families: Families) -> Interface {
     Interface {
         index: IFINDEX,
         name: "eth0".to_owned(),
@@ -57,17 +90,18 @@ pub fn interface(node: usize) -> Interface {
         lower: None,
         xdp_program: None,
         unsettled: Vec::new(),
-        addresses: vec![(address(node), 16), (own_v6.into(), 64)],
+        addresses: families.own(node),
     }
 }
 
-pub fn roster_entry(node: usize) -> Node {
-    Node { name: name(node), addresses: vec![address(node)] }
+pub fn roster_entry(node: usize, families: Families) -> Node {
+    Node { name: name(node), addresses: families.addresses(node) }
 }
 
 /// What stays as it is during a run.
 #[derive(Clone, Debug)]
 pub struct Cluster {
+    pub families: Families,
     pub nodes: usize,
     /// The VIPs of each unit.
     pub units: Vec<Arc<[IpAddr]>>,
@@ -77,17 +111,41 @@ pub struct Cluster {
 }
 
 /// One state of the world as the source of configuration tells it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ClusterView {
     /// Nodes that belong to the group.
     pub members: BTreeSet<usize>,
-    /// For each unit the members that are no candidates, for want of an endpoint, say.
-    pub excluded: Vec<BTreeSet<usize>>,
+    /// Members that are not fit for anything, unless no candidate of a unit is.
+    pub not_ready: BTreeSet<usize>,
+    pub units: Vec<UnitView>,
+}
+
+/// The same of one unit.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct UnitView {
+    /// There is none: its service is gone, or has not come.
+    pub is_absent: bool,
+    /// The members that are no candidates, by a selector or for want of an endpoint, say.
+    pub excluded: BTreeSet<usize>,
+    /// Those that go before all others, by a score.
+    pub preferred: BTreeSet<usize>,
 }
 
 impl ClusterView {
     pub fn is_candidate(&self, unit: usize, node: usize) -> bool {
-        self.members.contains(&node) && !self.excluded[unit].contains(&node)
+        let UnitView { is_absent, excluded, .. } = &self.units[unit];
+        let may = |node: &usize| self.members.contains(node) && !excluded.contains(node);
+        let is_ready = |node: &usize| !self.not_ready.contains(node);
+        !is_absent
+            && may(&node)
+            && (is_ready(&node) || !self.members.iter().filter(|&n| may(n)).any(is_ready))
+    }
+
+    /// The candidates of a unit, with their scores.
+    pub fn candidates(&self, unit: usize) -> Arc<[Candidate]> {
+        let score = |node| i64::from(self.units[unit].preferred.contains(&node));
+        let candidates = self.members.iter().filter(|&&node| self.is_candidate(unit, node));
+        candidates.map(|&node| Candidate { node: name(node).into(), score: score(node) }).collect()
     }
 }
 

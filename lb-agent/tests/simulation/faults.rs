@@ -37,6 +37,8 @@ pub fn act(world: &mut World, action: &Action) {
         &Action::Drain(node) => world.drain(node),
         &Action::Undrain(node) => world.nodes[node].is_drained = false,
         Action::SetView(view, delays) => world.tell_view(view.clone(), delays),
+        &Action::CutSource(node) => world.cut_source(node),
+        &Action::RestoreSource(node) => world.restore_source(node),
         &Action::LoseEntries(unit) => lose_entries(world, unit),
         &Action::RefuseWrites(node) => world.nodes[node].kernel.refuses_writes = true,
         &Action::AcceptWrites(node) => world.nodes[node].kernel.refuses_writes = false,

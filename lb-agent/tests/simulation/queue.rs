@@ -12,6 +12,8 @@ pub enum Event {
     Wake(usize),
     /// An agent hears of a view, by its number.
     View(usize, usize),
+    /// An agent has been without word from the source since then for too long.
+    ViewStale(usize, u64),
     /// `lb-agent drain` has waited long enough.
     DrainEnds(usize),
     /// The action with this number.

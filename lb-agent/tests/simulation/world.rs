@@ -1,5 +1,7 @@
 //! A run: nodes, wire and clock, and what happens to them. Everything follows from the scenario and its seed.
 
+mod source;
+
 use lb_agent::{holding::Rules, model::BoottimeNs};
 use lb_common::maps::Agent as Record;
 
@@ -32,6 +34,10 @@ pub struct Node {
     pub is_drained: bool,
     wake_at: BoottimeNs,
     pub has_view: usize,
+    /// Since when its agent has not heard from the source.
+    pub cut_since: Option<BoottimeNs>,
+    /// Since when the agent knows that its view may be stale.
+    pub stale_since: Option<BoottimeNs>,
 }
 
 impl Node {
@@ -53,6 +59,8 @@ pub struct World {
     pub nodes: Vec<Node>,
     pub wire: Wire,
     pub views: Vec<ClusterView>,
+    /// When the source told each of them.
+    told_at: Vec<BoottimeNs>,
     /// Units that the stranger answers for.
     pub strange: Vec<bool>,
     queue: Queue,
@@ -74,12 +82,15 @@ impl World {
             is_drained: false,
             wake_at: BoottimeNs::MAX,
             has_view: 0,
+            cut_since: None,
+            stale_since: None,
         };
         let mut world = Self {
             now: BEGIN,
             nodes: (0..cluster.nodes).map(node).collect(),
             wire: Wire::new(cluster.nodes, scenario.loss_percent, random.u64(..)),
             views: vec![scenario.view.clone()],
+            told_at: vec![BEGIN],
             strange: vec![false; cluster.units.len()],
             cluster,
             queue: Queue::default(),
@@ -197,8 +208,12 @@ impl World {
             return;
         }
         let mut agent = Agent::new(&self.cluster, number, &node.kernel, self.rules, seed, self.now);
-        node.has_view = self.views.len() - 1;
+        // Without word from the source it begins with what is on disk.
+        if node.cut_since.is_none() {
+            node.has_view = self.views.len() - 1;
+        }
         agent.set_view(&self.cluster, &self.views[node.has_view]);
+        agent.set_view_stale(node.stale_since.is_some());
         node.agent = Some(agent);
         node.is_frozen = false;
         node.wake_at = BoottimeNs::MAX;
@@ -214,27 +229,6 @@ impl World {
     pub fn go_on(&mut self, number: usize) {
         self.nodes[number].wake_at = BoottimeNs::MAX;
         self.wake_soon(number);
-    }
-
-    pub fn tell_view(&mut self, view: ClusterView, delays: &[u64]) {
-        self.views.push(view);
-        for (node, delay) in delays.iter().enumerate() {
-            self.queue.push(self.now + delay, Event::View(node, self.views.len() - 1));
-        }
-    }
-
-    fn take_view(&mut self, number: usize, version: usize) {
-        // The source tells only the newest.
-        if self.nodes[number].has_view > version {
-            return;
-        }
-        self.nodes[number].has_view = version;
-        let view = self.views[version].clone();
-        if let Some(agent) = &mut self.nodes[number].agent {
-            agent.set_view(&self.cluster, &view);
-            self.trace(|| format!("node {number} has view {version}"));
-            self.wake_soon(number);
-        }
     }
 
     /// `lb-agent drain`.
@@ -280,9 +274,14 @@ pub fn play(scenario: &Scenario, rules: Rules, is_traced: bool) -> Result<(), Vi
                 }
             }
             Event::View(node, version) => {
+                let was_stale = world.nodes[node].stale_since.is_some();
                 world.take_view(node, version);
                 checker.view_taken(&world, node);
+                if was_stale && world.nodes[node].stale_since.is_none() {
+                    checker.view_restored(&world, node);
+                }
             }
+            Event::ViewStale(node, since) => world.view_stale(node, since),
             Event::DrainEnds(node) => world.end_drain(node),
             Event::Act(number) => {
                 let action = &scenario.schedule.actions[number].1;
@@ -298,14 +297,6 @@ pub fn play(scenario: &Scenario, rules: Rules, is_traced: bool) -> Result<(), Vi
 }
 
 impl World {
-    /// Whether a node is a candidate by the view of each agent that there is.
-    pub fn is_candidate(&self, unit: usize, number: usize) -> bool {
-        let newest = self.views.last().expect("the first view");
-        let mut seen =
-            self.nodes.iter().filter(|node| node.agent.is_some()).map(|node| &self.views[node.has_view]);
-        newest.is_candidate(unit, number) && seen.all(|view| view.is_candidate(unit, number))
-    }
-
     /// Whether a node's kernel answers for some VIPs of a unit and not for others.
     pub fn answers_in_part(&self, node: usize, unit: usize) -> bool {
         let node = &self.nodes[node];

@@ -1,6 +1,6 @@
 //! Units that nobody answers for.
 
-use lb_agent::model::BoottimeNs;
+use lb_agent::{announcements::REFRESH_INTERVAL_NS, holding::BEFORE_COUNTS_NS, model::BoottimeNs};
 use lb_common::maps::{AGENT_STALE_AFTER_NS, Agent};
 
 use super::{Checker, Property, Verdict, clients, ms};
@@ -21,6 +21,10 @@ pub struct Gaps {
     /// By unit and node: since when it could answer a client.
     able_since: Vec<Vec<[Option<BoottimeNs>; CLIENTS]>>,
     writes_accepted_at: BoottimeNs,
+    /// By unit: when it was last taken.
+    taken_at: Vec<Option<BoottimeNs>>,
+    /// By node: when its agent last went on after it stood still.
+    returned_at: Vec<Option<BoottimeNs>>,
 }
 
 impl Gaps {
@@ -31,7 +35,19 @@ impl Gaps {
             lost: vec![vec![false; nodes]; units],
             able_since: vec![vec![[None; CLIENTS]; nodes]; units],
             writes_accepted_at: 0,
+            taken_at: vec![None; units],
+            returned_at: vec![None; nodes],
         }
+    }
+
+    /// An agent goes on.
+    pub fn returned(&mut self, node: usize, now: BoottimeNs) {
+        self.returned_at[node] = Some(now);
+    }
+
+    /// An agent takes the unit.
+    pub fn taken(&mut self, unit: usize, now: BoottimeNs) {
+        self.taken_at[unit] = Some(now);
     }
 
     /// A node does not answer any more, or not to everyone: what it held, others have to take over.
@@ -41,8 +57,9 @@ impl Gaps {
             if self.explained_until[unit] > now {
                 self.explained_until[unit] += detection_ns;
             }
-            // One that has taken over meanwhile may be the next to fail.
-            if answering[node] {
+            // One that has taken over meanwhile may be the next to fail; so may one whose claim another only waits for.
+            let waits = |other: usize| answering[other] && !world.view_of(other).is_candidate(unit, other);
+            if answering[node] || (0..answering.len()).any(waits) {
                 let chain_ns = self.chain_ns(world, unit, node);
                 let found_by = now + detection_ns + bounds::TAKE_NS + chain_ns;
                 self.explained_until[unit] = self.explained_until[unit].max(found_by);
@@ -120,6 +137,15 @@ impl Gaps {
         if others().any(is_dead) {
             chain_ns += bounds::detection_ns(world.cluster.timing);
         }
+        // Those who have only heard the announcement of a new holder ask, for whoever held the unit before may yet; so do
+        // those who were away and have not heard of the holder since.
+        let is_new = self.taken_at[unit].is_some_and(|taken_at| world.now < taken_at + BEFORE_COUNTS_NS);
+        let is_outdated = |other: usize| {
+            self.returned_at[other].is_some_and(|returned_at| world.now < returned_at + REFRESH_INTERVAL_NS)
+        };
+        if is_new || others().any(is_outdated) {
+            chain_ns += bounds::ASKING_NS + bounds::TAKE_NS;
+        }
         // That an agent is gone shows after a while.
         let looks_well = |other: usize| {
             let Agent { agent_seen_ns, .. } = world.nodes[other].kernel.agent();
@@ -170,7 +196,7 @@ impl Gaps {
 
     /// To an agent that begins, a node that has just left the group and answers on for a moment is a stranger.
     pub fn started(&mut self, world: &World, answering: &[Vec<bool>]) {
-        let newest = world.views.last().expect("the first view");
+        let newest = world.newest_view();
         for (unit, answering) in answering.iter().enumerate() {
             if (0..answering.len()).any(|node| answering[node] && !newest.members.contains(&node)) {
                 self.stranger_gone(world.now + bounds::MOMENT_NS, unit);
@@ -215,6 +241,24 @@ impl Checker {
         }
     }
 
+    /// Whether each node that could take a unit leaves it to another, for their views differ, or its own is stale.
+    fn is_left_to_others(&self, world: &World, unit: usize, client: usize) -> bool {
+        let takes = |&node: &usize| {
+            let state = &world.nodes[node];
+            let is_near = world.wire.connects(End::Client(client), End::Node(node));
+            is_near && state.thinks() && !state.is_drained && !state.kernel.refuses_writes
+        };
+        let takers = || (0..world.nodes.len()).filter(takes);
+        let is_first = |node: usize| {
+            let view = world.view_of(node);
+            let comes_before =
+                |other: usize| view.is_candidate(unit, other) && self.is_better(view, unit, other, node);
+            let is_stale = world.nodes[node].stale_since.is_some();
+            !is_stale && view.is_candidate(unit, node) && !takers().any(comes_before)
+        };
+        !takers().any(is_first)
+    }
+
     fn check_gap(&mut self, world: &World, unit: usize, client: usize) -> Verdict {
         let able = self.gaps.able_since[unit].iter().filter_map(|since| since[client]);
         let (true, Some(able_since)) = (self.heard_by(world, unit, client).is_empty(), able.max()) else {
@@ -224,12 +268,12 @@ impl Checker {
         let since = *self.gaps.since[unit][client].get_or_insert(world.now);
         // Those with the newest view leave the unit to a candidate that has not heard that it is one. Views that differ
         // are no matter of liveness: the audit finds out.
-        let newest = world.views.last().expect("the first view");
+        let newest = world.newest_view();
         let lags = |node: usize| {
             let has = &world.views[world.nodes[node].has_view];
             world.nodes[node].thinks() && newest.is_candidate(unit, node) && !has.is_candidate(unit, node)
         };
-        if (0..world.nodes.len()).any(lags) {
+        if (0..world.nodes.len()).any(lags) || self.is_left_to_others(world, unit, client) {
             let found_by = since + bounds::SLACK_NS + bounds::SILENT_NS;
             self.gaps.explained_until[unit] = self.gaps.explained_until[unit].max(found_by);
         }

@@ -36,7 +36,7 @@ impl Moves {
     pub fn look_at_candidates(&mut self, world: &World) {
         for unit in 0..self.fit_since.len() {
             for (number, node) in world.nodes.iter().enumerate() {
-                let is_candidate = !node.is_drained && world.views[node.has_view].is_candidate(unit, number);
+                let is_candidate = !node.is_drained && world.view_of(number).is_candidate(unit, number);
                 if is_candidate && !self.was_candidate[unit][number] {
                     self.fit_since[unit][number] = world.now;
                 }
@@ -53,10 +53,13 @@ impl Checker {
         node.thinks()
             && node.kernel.has_lease(world.now)
             && !node.is_drained
+            && node.stale_since.is_none()
             && !node.kernel.refuses_writes
             && !self.gaps.is_lost(unit, number)
             && world.is_candidate(unit, number)
             && self.views.have_been_equal_for(bounds::DOUBLE_STALE_NS, world.now)
+            // One that was drained until just now has been asked for as one that leaves.
+            && world.now >= self.moves.fit_since[unit][number] + bounds::newcomer_ns(world.cluster.timing)
     }
 
     fn have_settled(&self, world: &World, a: usize, b: usize) -> bool {
@@ -70,7 +73,7 @@ impl Checker {
                 let mut takers = (0..before.len()).filter(|&b| self.answering[unit][b]).peekable();
                 let is_explained = takers.peek().is_none()
                     || takers.any(|b| {
-                        !self.have_settled(world, a, b) || self.ranks[unit][b] < self.ranks[unit][a]
+                        !self.have_settled(world, a, b) || self.is_better(world.newest_view(), unit, b, a)
                     });
                 if self.is_sound(world, unit, a) && !is_explained {
                     return self.violated(
@@ -89,8 +92,21 @@ impl Checker {
         for (place, change) in &deeds.changes {
             let &Change::Taken(cause) = change else { continue };
             let unit = world.cluster.unit_of(place.address);
+            self.gaps.taken(unit, world.now);
             self.check_stranger(world, unit, b, cause)?;
-            if world.now < self.excused_until.max(self.torn_until) {
+            // One that knows its view to be stale follows those that are gone by that view, and then yields.
+            let is_stale = world.nodes[b].stale_since.is_some();
+            if is_stale || world.now < self.excused_until.max(self.torn_until) {
+                continue;
+            }
+            // A kernel that answered without its agent until it died is followed by those who heard it alone.
+            let detection_ns = bounds::detection_ns(world.cluster.timing);
+            let is_followed = |c: usize| {
+                c != b
+                    && !world.nodes[c].thinks()
+                    && self.pairs.answered_at(unit, c).is_some_and(|at| world.now <= at + detection_ns)
+            };
+            if (0..world.nodes.len()).any(is_followed) {
                 continue;
             }
             let holders = (0..world.nodes.len()).filter(|&a| {
@@ -106,7 +122,7 @@ impl Checker {
                     Failback::After(wait_ns) => fit_ns >= wait_ns,
                     Failback::Never => false,
                 };
-                if !is_time || self.ranks[unit][b] > self.ranks[unit][a] {
+                if !is_time || self.is_better(world.newest_view(), unit, a, b) {
                     let details =
                         format!("unit {unit} from node {a} by node {b} ({cause:?}), fit for {}", ms(fit_ns));
                     return self.violated(world, Property::TakenTooEarly, details);

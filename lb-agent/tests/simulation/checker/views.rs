@@ -13,18 +13,26 @@ pub struct Views {
     differed_for: u64,
     /// When they last ceased to differ for more than a moment.
     stale_until: Option<BoottimeNs>,
+    /// How many agents know their view to be stale: those do not count as differing, for they leave it to the others.
+    known_stale: usize,
 }
 
 impl Views {
     pub fn look(&mut self, world: &World) {
-        let newest = world.views.len() - 1;
-        let differ = world
-            .nodes
-            .iter()
-            .any(|node| node.is_running() && node.agent.is_some() && node.has_view != newest);
-        match (differ, self.differ_since) {
-            (true, None) => self.differ_since = Some(world.now),
-            (false, Some(since)) => {
+        // A machine that stood still meanwhile has a view of old when it goes on.
+        let counts = |&number: &usize| {
+            let node = &world.nodes[number];
+            node.is_running() && node.agent.is_some() && node.stale_since.is_none()
+        };
+        let nodes = (0..world.nodes.len()).filter(counts);
+        let lag_since = nodes.filter_map(|node| world.lags_since(node)).min();
+        let known_stale = world.nodes.iter().filter(|node| node.stale_since.is_some()).count();
+        if std::mem::replace(&mut self.known_stale, known_stale) != known_stale {
+            (self.equal_since, self.stale_until) = (world.now, Some(world.now));
+        }
+        match (lag_since, self.differ_since) {
+            (Some(lag_since), None) => self.differ_since = Some(lag_since),
+            (None, Some(since)) => {
                 self.differ_since = None;
                 self.differed_for = world.now - since;
                 if self.differed_for > bounds::MOMENT_NS {
