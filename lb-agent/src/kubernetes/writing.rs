@@ -110,7 +110,8 @@ impl Writer {
         // Whoever else has written it, what it says of this node is this agent's to say.
         let params = PatchParams::apply(MANAGER).force();
         states.patch(&state.object, &params, &Patch::Apply(state_json(state))).await?;
-        let status = json!({ "apiVersion": api_version(), "kind": kind(), "status": state.status });
+        let metadata = json!({ "name": state.object });
+        let status = json!({ "apiVersion": api_version(), "kind": kind(), "metadata": metadata, "status": state.status });
         states.patch_status(&state.object, &params, &Patch::Apply(status)).await.map(drop)
     }
 
@@ -131,7 +132,8 @@ fn state_json(state: &State) -> Value {
     json!({
         "apiVersion": api_version(),
         "kind": kind(),
-        "metadata": { "labels": state.labels, "annotations": state.annotations },
+        // Server-side apply takes the name from here as well as from the path.
+        "metadata": { "name": state.object, "labels": state.labels, "annotations": state.annotations },
     })
 }
 
