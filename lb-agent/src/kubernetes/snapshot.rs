@@ -50,9 +50,9 @@ pub enum SnapshotError {
         /// The file.
         path: PathBuf,
         /// Whose it is.
-        found: Owner,
+        found: Box<Owner>,
         /// Who asks.
-        expected: Owner,
+        expected: Box<Owner>,
     },
 }
 
@@ -139,7 +139,11 @@ impl Snapshot {
         // The owner first: another format has another cluster in it.
         let owner: Owner = parsed(&text, &path)?;
         if owner != self.owner {
-            return Err(SnapshotError::Foreign { path, found: owner, expected: self.owner.clone() });
+            return Err(SnapshotError::Foreign {
+                path,
+                found: owner.into(),
+                expected: self.owner.clone().into(),
+            });
         }
         parsed(&text, &path).map(|Read { cluster }| Some(cluster))
     }
