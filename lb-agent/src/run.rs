@@ -165,7 +165,7 @@ async fn open(
             let mut file = FileSource::open(path, options.node.clone())?;
             let (plan, node) = file.first(interfaces)?;
             file.tell_missing(interfaces);
-            Ok((Source::File(file), plan, node))
+            Ok((Source::File(Box::new(file)), plan, node))
         }
         SourceKind::Kubernetes => {
             let node = node_name(options.node.as_deref(), None)?;

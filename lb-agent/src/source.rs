@@ -30,7 +30,7 @@ pub enum SourceKind {
 /// A source.
 pub enum Source {
     /// A file.
-    File(FileSource),
+    File(Box<FileSource>),
     /// A cluster.
     Cluster(Box<ClusterSource>),
 }
