@@ -6,6 +6,7 @@
 pub mod event;
 pub mod events;
 pub mod l2_status;
+pub mod observed;
 pub mod state;
 
 use std::{

@@ -7,6 +7,7 @@ use crate::cluster::{
 };
 
 mod about_services;
+mod observations;
 mod states;
 mod statuses;
 
