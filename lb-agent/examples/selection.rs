@@ -162,7 +162,7 @@ fn service(number: u16) -> Service {
     let [second, last] = host.to_be_bytes();
     Service {
         labels: [("kind".to_owned(), format!("k{}", number % 9))].into(),
-        is_local: number % 3 == 0,
+        is_local: number.is_multiple_of(3),
         addresses: vec![[10, second, pool, last].into()],
         ..Service::default()
     }

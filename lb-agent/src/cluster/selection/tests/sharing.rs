@@ -15,7 +15,7 @@ fn services_that_share_a_vip_have_one_announcer() {
         key: ip("10.0.0.9"),
         ..unit(&["10.0.0.9", "10.0.0.10", "fd00::1"], &[("n2", 15), ("n3", 15)])
     };
-    assert_eq!(units(&index), [expected.clone()], "candidates of both, with the scores of both");
+    assert_eq!(units(&index), std::slice::from_ref(&expected), "candidates of both, with the scores of both");
     let services: Arc<[ObjectName]> = ["default/dns", "default/web"].map(named).into();
     let outcome_of = |service| outcome(&select(&index), service);
     let announced = Outcome::Announced { unit: Arc::new(expected), services };
