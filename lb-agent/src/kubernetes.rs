@@ -169,9 +169,9 @@ impl Rim {
         let (changes, heard) = mpsc::channel(BACKLOG);
         let kinds = kinds::watch_all(&client, &namespace, &changes, &story);
         drop(changes);
-        let (saves, to_save) = mpsc::channel(1);
+        let (requests, saves) = mpsc::channel(1);
         tokio::spawn(asking::ask(client, Arc::clone(&word)));
-        tokio::spawn(saving::save(snapshot, to_save));
+        tokio::spawn(saving::save(snapshot, requests));
         let keeper = Keeper::new(known, first, kinds);
         keeping::keep(keeper, Ends { changes: heard, options, word, published, saves }).await;
     }

@@ -10,10 +10,11 @@ use tracing::info;
 
 use super::{
     keeper::{Keeper, Published},
+    saving,
     watching::Change,
     word::Word,
 };
-use crate::{clock, cluster::Cluster, cluster::selection::Options, model::BoottimeNs};
+use crate::{clock, cluster::selection::Options, model::BoottimeNs};
 
 /// What this task is connected to.
 pub struct Ends {
@@ -25,8 +26,8 @@ pub struct Ends {
     pub word: Arc<Word>,
     /// Where selections go.
     pub published: watch::Sender<Option<Published>>,
-    /// Where the cluster goes to be saved.
-    pub saves: mpsc::Sender<Cluster>,
+    /// Where the cluster is asked for, to be saved.
+    pub saves: mpsc::Receiver<saving::Request>,
 }
 
 /// Runs until the watches, or the decision loop, have ended.
@@ -49,9 +50,9 @@ pub async fn keep(mut keeper: Keeper, mut ends: Ends) {
                 Ok(()) => keeper.set_options(ends.options.borrow_and_update().clone()),
                 Err(_) => return,
             },
-            permit = ends.saves.reserve(), if keeper.is_unsaved() => match permit {
-                Ok(permit) => permit.send(keeper.save()),
-                Err(_) => return,
+            request = ends.saves.recv(), if keeper.is_unsaved() => match request {
+                Some(request) => _ = request.send(keeper.save()),
+                None => return,
             },
             () = until(keeper.due()) => {}
         }

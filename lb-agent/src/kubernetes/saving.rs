@@ -2,20 +2,30 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 use tracing::{info, warn};
 
 use super::snapshot::Snapshot;
 use crate::cluster::Cluster;
 
 /// Between two writes: a rollout changes endpoints many times a second.
-const INTERVAL: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Writes what comes, until nobody sends any more. A write that fails is told of once, and the next one is tried.
-pub async fn save(snapshot: Snapshot, mut clusters: mpsc::Receiver<Cluster>) {
+/// Where the cluster is to be sent once it differs from what was last asked for.
+pub type Request = oneshot::Sender<Cluster>;
+
+/// Asks for the cluster and writes it, until nobody answers any more: what is written is no older than the write. One that
+/// fails is told of once, and the next one is tried.
+pub async fn save(snapshot: Snapshot, requests: mpsc::Sender<Request>) {
     let snapshot = Arc::new(snapshot);
     let mut told = None;
-    while let Some(cluster) = clusters.recv().await {
+    loop {
+        let (request, cluster) = oneshot::channel();
+        let Ok(()) = requests.send(request).await else { return };
+        let Ok(cluster) = cluster.await else { return };
         let to = Arc::clone(&snapshot);
         // The cluster's objects are shared: what is copied is their list.
         let written =
