@@ -1,6 +1,11 @@
 //! `/metrics`, `/healthz` and `/readyz`, on a thread of their own: whoever asks, and however often, delays no decision.
 
-use std::{io, net::SocketAddr, sync::Arc, thread};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    thread,
+};
 
 use axum::{
     Router,
@@ -40,7 +45,7 @@ pub struct ServeError {
 /// When the address is taken or not this host's.
 pub fn serve(address: SocketAddr, metrics: Metrics, health: Arc<Health>) -> Result<SocketAddr, ServeError> {
     let failed = |source| ServeError { address, source };
-    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+    let listener = bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -57,6 +62,20 @@ pub fn serve(address: SocketAddr, metrics: Metrics, health: Arc<Health>) -> Resu
         .map_err(failed)?;
     info!(address = %bound, "metrics served");
     Ok(bound)
+}
+
+/// A host whose kernel has no IPv6 has no `[::]`: every address is every IPv4 address there.
+fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let error = match std::net::TcpListener::bind(address) {
+        Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => error,
+        bound => return bound,
+    };
+    match address {
+        SocketAddr::V6(every) if every.ip().is_unspecified() => {
+            std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, every.port()))
+        }
+        _ => Err(error),
+    }
 }
 
 fn router(served: Served) -> Router {
