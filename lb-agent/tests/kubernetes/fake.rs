@@ -187,7 +187,7 @@ async fn answer(
     if store.is_down {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(status(503))).into_response();
     }
-    if query.get("labelSelector").is_some() {
+    if query.contains_key("labelSelector") {
         return Json(json!({"metadata": {"resourceVersion": "1"}, "items": []})).into_response();
     }
     if !query.contains_key("watch") {
