@@ -259,6 +259,6 @@ pub fn write_kubeconfig(
 }
 
 /// What a mutex holds, whoever has panicked.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

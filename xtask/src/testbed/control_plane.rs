@@ -86,6 +86,14 @@ impl ControlPlane {
         self.server.stand_in()
     }
 
+    /// Has the API server forget what was before: watches cannot go on from there.
+    ///
+    /// # Errors
+    /// When a real one, which is started anew for that, does not get ready.
+    pub fn forget_history(&self) -> anyhow::Result<()> {
+        self.server.forget_history()
+    }
+
     /// The test's own client.
     #[must_use]
     pub fn client(&self) -> &Client {
@@ -216,14 +224,10 @@ impl ControlPlane {
         Ok(events.iter().map(|event| (text(&event["reason"]), text(&event["note"]))).collect())
     }
 
-    /// Fails if an agent has asked for something that the manifests do not allow, or has sent what the API does not know. A real
-    /// server keeps no list of that.
+    /// Fails if an agent has asked for something that the manifests do not allow, or has sent what the API does not know.
     pub fn assert_nothing_refused(&self) {
-        let Ok(api) = self.stand_in() else { return };
-        let refused = api.requests_where(|record| {
-            !record.problem.is_empty() && !matches!(record.code, 404 | 409 | 410 | 429 | 500 | 504)
-        });
-        assert!(refused.is_empty(), "{refused:#?}");
+        let refused = self.server.refused(SYSTEM, AGENT);
+        assert!(refused.as_ref().is_ok_and(Vec::is_empty), "{refused:#?}");
     }
 
     fn at_node(&self, node: usize) -> At<'_> {

@@ -36,7 +36,8 @@ fn an_api_server_takes_the_manifests_and_enforces_what_they_say() -> anyhow::Res
     exec(api.kubectl().args(["apply", "-f"]).arg(deploy().join("examples")))?;
     columns_show_the_examples(&api)?;
     rules_are_enforced(&api)?;
-    permissions_are_those_of_the_role(&api)
+    permissions_are_those_of_the_role(&api)?;
+    refusals_are_told(&api)
 }
 
 fn kustomizations_replace_each_other(api: &RealApi) -> anyhow::Result<()> {
@@ -146,6 +147,25 @@ fn permissions_are_those_of_the_role(api: &RealApi) -> anyhow::Result<()> {
     for words in refused {
         assert!(!may(words)?, "the agent should not be allowed to {words}");
     }
+    Ok(())
+}
+
+/// Other tests rely on it.
+fn refusals_are_told(api: &RealApi) -> anyhow::Result<()> {
+    let (namespace, account) = ("metallb-system", "lb-agent");
+    let refused = || api.refused(namespace, account);
+    let token = api.token(namespace, account)?;
+    let list = |kind: &str| {
+        let mut command = api.kubectl();
+        command.args(["--token", &token, "get", kind, "--namespace", namespace]);
+        command.output()
+    };
+    ensure!(list("ipaddresspools")?.status.success());
+    assert_eq!(refused()?, Vec::<String>::new());
+    assert!(!list("secrets")?.status.success());
+    let refused = refused()?;
+    let expected = "403: list /api/v1/namespaces/metallb-system/secrets";
+    assert!(matches!(&*refused, [only] if only.starts_with(expected)), "{refused:?}");
     Ok(())
 }
 

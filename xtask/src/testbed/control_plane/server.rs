@@ -58,6 +58,36 @@ impl Server {
         }
     }
 
+    /// Has it forget what was before.
+    ///
+    /// # Errors
+    /// When a real one, which is started anew for that, does not get ready.
+    pub fn forget_history(&self) -> anyhow::Result<()> {
+        match self {
+            Self::StandIn(api) => {
+                api.compact();
+                Ok(())
+            }
+            Self::Real(real) => real.api.restart(),
+        }
+    }
+
+    /// What a ServiceAccount was refused.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn refused(&self, namespace: &str, account: &str) -> anyhow::Result<Vec<String>> {
+        match self {
+            Self::StandIn(api) => {
+                let refused = api.requests_where(|record| {
+                    !record.problem.is_empty() && !matches!(record.code, 404 | 409 | 410 | 429 | 500 | 504)
+                });
+                Ok(refused.iter().map(|record| format!("{record:?}")).collect())
+            }
+            Self::Real(real) => real.api.refused(namespace, account),
+        }
+    }
+
     /// The test's own client.
     pub fn client(&self) -> &Client {
         match self {
