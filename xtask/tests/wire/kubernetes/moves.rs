@@ -4,22 +4,28 @@ use std::{thread, time::Duration};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
-use xtask::testbed::{Families, api::Reach};
+use xtask::testbed::{Probers, api::Reach};
 
-use super::{Cluster, PLANNED, VIEWS_DIFFER, assert_answered, assert_seamless, last, probe, web};
-use crate::for_each_family;
+use super::{Cluster, PLANNED, VIEWS_DIFFER, assert_answered, assert_seamless, last, on_each_api, probe};
+use crate::INTERVAL;
 
-for_each_family! {
-    a_label_moves_the_vip_and_its_end_brings_it_back
+on_each_api! {
+    for IPv4 {
+        an_advertisement_for_another_node_moves_the_vip
+        a_node_that_is_cut_off_from_the_api_holds_on_until_it_is_marked_not_ready
+        a_restart_of_all_agents_one_after_another_moves_nothing_and_loses_no_answer
+    }
+    for each family {
+        a_label_moves_the_vip_and_its_end_brings_it_back
+    }
 }
 
 /// Keeps a node from announcing.
 const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
-fn a_label_moves_the_vip_and_its_end_brings_it_back(families: Families) -> anyhow::Result<()> {
-    let cluster = Cluster::new(families)?;
+fn a_label_moves_the_vip_and_its_end_brings_it_back(cluster: &Cluster) -> anyhow::Result<()> {
     let kube = cluster.start()?;
-    let (unit, web) = web(families);
+    let (unit, web) = cluster.web();
     cluster.plane.set_service(&web)?;
     let holder = kube.group.wait_holder(unit)?;
     let gone =
@@ -34,11 +40,9 @@ fn a_label_moves_the_vip_and_its_end_brings_it_back(families: Families) -> anyho
     Ok(())
 }
 
-#[test]
-fn an_advertisement_for_another_node_moves_the_vip() -> anyhow::Result<()> {
-    let cluster = Cluster::new(Families::V4)?;
+fn an_advertisement_for_another_node_moves_the_vip(cluster: &Cluster) -> anyhow::Result<()> {
     let kube = cluster.start()?;
-    let (unit, web) = web(Families::V4);
+    let (unit, web) = cluster.web();
     cluster.plane.set_service(&web)?;
     let holder = kube.group.wait_holder(unit)?;
     let next = (holder + 1) % 3;
@@ -51,11 +55,11 @@ fn an_advertisement_for_another_node_moves_the_vip() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_node_that_is_cut_off_from_the_api_holds_on_until_it_is_marked_not_ready() -> anyhow::Result<()> {
-    let cluster = Cluster::new(Families::V4)?;
+fn a_node_that_is_cut_off_from_the_api_holds_on_until_it_is_marked_not_ready(
+    cluster: &Cluster,
+) -> anyhow::Result<()> {
     let kube = cluster.start()?;
-    let (unit, web) = web(Families::V4);
+    let (unit, web) = cluster.web();
     cluster.plane.set_service(&web)?;
     let holder = kube.group.wait_holder(unit)?;
     let cut = probe(&kube, unit, Duration::from_secs(4), || cluster.plane.set_reach(holder, Reach::Hanging))?;
@@ -70,14 +74,14 @@ fn a_node_that_is_cut_off_from_the_api_holds_on_until_it_is_marked_not_ready() -
     Ok(())
 }
 
-#[test]
-fn a_restart_of_all_agents_one_after_another_moves_nothing_and_loses_no_answer() -> anyhow::Result<()> {
-    let cluster = Cluster::new(Families::V4)?;
+fn a_restart_of_all_agents_one_after_another_moves_nothing_and_loses_no_answer(
+    cluster: &Cluster,
+) -> anyhow::Result<()> {
     let mut kube = cluster.start()?;
-    let (unit, web) = web(Families::V4);
+    let (unit, web) = cluster.web();
     cluster.plane.set_service(&web)?;
     let holder = kube.group.wait_holder(unit)?;
-    let probers = xtask::testbed::Probers::start(&cluster.hosts.client, unit.addresses(), crate::INTERVAL)?;
+    let probers = Probers::start(&cluster.hosts.client, unit.addresses(), INTERVAL)?;
     for number in 0..3 {
         // As a rolling update does it: the pod goes, is no endpoint, comes back, is ready.
         cluster.plane.set_agents(|other| Some(other != number))?;

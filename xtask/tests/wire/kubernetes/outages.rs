@@ -1,21 +1,29 @@
 //! The API is away: what stands goes on standing, and failover goes on.
 
-use std::{fs, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use nix::sys::signal::Signal;
-use xtask::testbed::{Families, api::Reach};
+use xtask::testbed::{LoadBalancer, Probers, api::Reach};
 
-use super::{Cluster, FAILOVER, assert_answered, assert_seamless, last, probe, web};
-use crate::for_each_family;
+use super::{
+    Cluster, FAILOVER, assert_answered, assert_answered_by_holder, assert_falls_silent, assert_seamless,
+    assert_silent, last, on_each_api, probe,
+};
+use crate::INTERVAL;
 
-for_each_family! {
-    a_cut_port_is_followed_as_fast_without_the_api
+on_each_api! {
+    for IPv4 {
+        agents_that_restart_without_the_api_go_on_from_their_last_state
+        what_changed_meanwhile_is_done_when_the_api_is_back
+    }
+    for each family {
+        a_cut_port_is_followed_as_fast_without_the_api
+    }
 }
 
-fn a_cut_port_is_followed_as_fast_without_the_api(families: Families) -> anyhow::Result<()> {
-    let cluster = Cluster::new(families)?;
+fn a_cut_port_is_followed_as_fast_without_the_api(cluster: &Cluster) -> anyhow::Result<()> {
     let kube = cluster.start()?;
-    let (unit, web) = web(families);
+    let (unit, web) = cluster.web();
     cluster.plane.set_service(&web)?;
     let holder = kube.group.wait_holder(unit)?;
     cluster.plane.set_reach_of_all(Reach::Refused)?;
@@ -29,26 +37,14 @@ fn a_cut_port_is_followed_as_fast_without_the_api(families: Families) -> anyhow:
     Ok(())
 }
 
-/// Whether what a node keeps for a restart tells of a VIP.
-fn is_kept(cluster: &Cluster, node: usize, vip: &str) -> bool {
-    let directory = cluster.plane.state_directory(&cluster.hosts.nodes[node].name);
-    let files = fs::read_dir(directory).into_iter().flatten().filter_map(|file| Some(file.ok()?.path()));
-    files.filter_map(|path| fs::read_to_string(path).ok()).any(|text| text.contains(vip))
-}
-
-#[test]
-fn agents_that_restart_without_the_api_go_on_from_their_last_state() -> anyhow::Result<()> {
-    let cluster = Cluster::new(Families::V4)?;
+fn agents_that_restart_without_the_api_go_on_from_their_last_state(cluster: &Cluster) -> anyhow::Result<()> {
     let mut kube = cluster.start()?;
-    let (unit, web) = web(Families::V4);
+    let (unit, web) = cluster.web();
     cluster.plane.set_service(&web)?;
     let holder = kube.group.wait_holder(unit)?;
-    // The state is written behind the decisions.
-    kube.wait_for("the VIP in the state that is kept", |_| {
-        (0..3).all(|node| is_kept(&cluster, node, "10.77.1.10"))
-    })?;
+    cluster.wait_kept(&kube, unit)?;
     cluster.plane.set_reach_of_all(Reach::Refused)?;
-    let probers = xtask::testbed::Probers::start(&cluster.hosts.client, unit.addresses(), crate::INTERVAL)?;
+    let probers = Probers::start(&cluster.hosts.client, unit.addresses(), INTERVAL)?;
     for number in 0..3 {
         kube.group.agents[number].end(Signal::SIGTERM)?;
         kube.group.agents[number].spawn()?;
@@ -66,19 +62,29 @@ fn agents_that_restart_without_the_api_go_on_from_their_last_state() -> anyhow::
     Ok(())
 }
 
-#[test]
-fn what_changed_meanwhile_is_done_when_the_api_is_back() -> anyhow::Result<()> {
-    let cluster = Cluster::new(Families::V4)?;
+fn what_changed_meanwhile_is_done_when_the_api_is_back(cluster: &Cluster) -> anyhow::Result<()> {
     let kube = cluster.start()?;
-    let (unit, web) = web(Families::V4);
+    let [kept, gone, new] = [10, 11, 12].map(|number| cluster.vip(number));
+    let service = |name: &str, unit| LoadBalancer::new(name, unit);
+    cluster.plane.set_service(&service("kept", kept))?;
+    cluster.plane.set_service(&service("gone", gone))?;
+    let holder = kube.group.wait_holder(kept)?;
+    kube.group.wait_holder(gone)?;
+    let probers = Probers::start(&cluster.hosts.client, kept.addresses(), INTERVAL)?;
     cluster.plane.set_reach_of_all(Reach::Refused)?;
-    cluster.plane.set_service(&web)?;
+    cluster.plane.delete_service(&service("gone", gone))?;
+    cluster.plane.set_service(&service("new", new))?;
     thread::sleep(Duration::from_secs(2));
-    assert_eq!(kube.group.holders(unit), [0; 0]);
+    assert_answered_by_holder(&kube, gone)?;
+    assert_silent(&kube, new)?;
     // The watches cannot go on from where they were.
-    cluster.plane.stand_in()?.compact();
+    cluster.plane.forget_history()?;
     cluster.plane.set_reach_of_all(Reach::Open)?;
-    kube.group.wait_holder(unit)?;
+    assert_answered_by_holder(&kube, new)?;
+    assert_falls_silent(&kube, gone)?;
+    let report = probers.finish()?;
+    assert_seamless(&report, &kube);
+    assert_eq!(last(&report, &kube)?, holder);
     cluster.plane.assert_nothing_refused();
     Ok(())
 }

@@ -3,43 +3,28 @@
 use std::{net::IpAddr, time::Duration};
 
 use serde_json::json;
-use xtask::testbed::{Families, KubeGroup, LoadBalancer, Unit, mac_text, witness};
+use xtask::testbed::{LoadBalancer, Unit};
 
-use super::{Cluster, PLANNED, assert_answered, last, probe, web};
-use crate::for_each_family;
+use super::{
+    Cluster, PLANNED, VIEWS_DIFFER, assert_answered, assert_answered_by_holder, assert_falls_silent,
+    assert_silent, last, on_each_api, probe,
+};
 
-for_each_family! {
-    a_service_is_answered_by_one_node_until_it_is_deleted
-    a_service_is_silent_while_it_has_no_ready_endpoint
-}
-
-/// Fails unless nobody answers for the VIPs of a unit, within a moment.
-fn assert_falls_silent(kube: &KubeGroup<'_>, unit: Unit) -> anyhow::Result<()> {
-    kube.wait_for(&format!("silence about {unit}"), |kube| kube.group.holders(unit).is_empty())?;
-    assert_silent(kube, unit)
-}
-
-fn assert_silent(kube: &KubeGroup<'_>, unit: Unit) -> anyhow::Result<()> {
-    for (vip, answers) in witness::stations_of_all(&kube.group.hosts.client, unit.addresses())? {
-        assert!(answers.is_empty(), "{vip} is answered by {answers:?}\n{}", kube.group.logs());
+on_each_api! {
+    for IPv4 {
+        a_service_of_policy_local_is_answered_where_it_has_an_endpoint_and_follows_it
+        an_address_of_no_pool_and_a_pool_of_no_advertisement_are_silent
+        an_advertisement_restricts_nodes_and_interfaces
     }
-    Ok(())
-}
-
-/// Fails unless the node that announces the VIPs, and only it, answers for them; says which it is.
-fn assert_answered_by_holder(kube: &KubeGroup<'_>, unit: Unit) -> anyhow::Result<usize> {
-    let holder = kube.group.wait_holder(unit)?;
-    let expected = [mac_text(kube.group.hosts.nodes[holder].mac)];
-    for (vip, answers) in witness::stations_of_all(&kube.group.hosts.client, unit.addresses())? {
-        assert_eq!(answers, expected, "{vip}\n{}", kube.group.logs());
+    for each family {
+        a_service_is_answered_by_one_node_until_it_is_deleted
+        a_service_is_silent_while_it_has_no_ready_endpoint
     }
-    Ok(holder)
 }
 
-fn a_service_is_answered_by_one_node_until_it_is_deleted(families: Families) -> anyhow::Result<()> {
-    let cluster = Cluster::new(families)?;
+fn a_service_is_answered_by_one_node_until_it_is_deleted(cluster: &Cluster) -> anyhow::Result<()> {
     let kube = cluster.start()?;
-    let (unit, web) = web(families);
+    let (unit, web) = cluster.web();
     cluster.plane.set_service(&web)?;
     assert_answered_by_holder(&kube, unit)?;
     cluster.plane.delete_service(&web)?;
@@ -48,11 +33,10 @@ fn a_service_is_answered_by_one_node_until_it_is_deleted(families: Families) -> 
     Ok(())
 }
 
-fn a_service_is_silent_while_it_has_no_ready_endpoint(families: Families) -> anyhow::Result<()> {
-    let cluster = Cluster::new(families)?;
+fn a_service_is_silent_while_it_has_no_ready_endpoint(cluster: &Cluster) -> anyhow::Result<()> {
     let kube = cluster.start()?;
-    let (unit, web) = web(families);
-    let other = families.vip(11);
+    let (unit, web) = cluster.web();
+    let other = cluster.vip(11);
     cluster.plane.set_service(&web.clone().unready())?;
     // By the time that this one is answered, the agents have seen the other too.
     cluster.plane.set_service(&LoadBalancer::new("other", other))?;
@@ -66,11 +50,11 @@ fn a_service_is_silent_while_it_has_no_ready_endpoint(families: Families) -> any
     Ok(())
 }
 
-#[test]
-fn a_service_of_policy_local_is_answered_where_it_has_an_endpoint_and_follows_it() -> anyhow::Result<()> {
-    let cluster = Cluster::new(Families::V4)?;
+fn a_service_of_policy_local_is_answered_where_it_has_an_endpoint_and_follows_it(
+    cluster: &Cluster,
+) -> anyhow::Result<()> {
     let kube = cluster.start()?;
-    let (unit, web) = web(Families::V4);
+    let (unit, web) = cluster.web();
     let web = web.local();
     for node in 0..3 {
         let name = format!("n{}", node + 1);
@@ -84,16 +68,14 @@ fn a_service_of_policy_local_is_answered_where_it_has_an_endpoint_and_follows_it
     let report = probe(&kube, unit, Duration::from_secs(3), || {
         cluster.plane.set_service(&web.clone().endpoints_on(&["n1"]))
     })?;
-    assert_answered(&report, PLANNED, super::VIEWS_DIFFER, &kube);
+    assert_answered(&report, PLANNED, VIEWS_DIFFER, &kube);
     assert_eq!(last(&report, &kube)?, 0);
     Ok(())
 }
 
-#[test]
-fn an_address_of_no_pool_and_a_pool_of_no_advertisement_are_silent() -> anyhow::Result<()> {
-    let cluster = Cluster::new(Families::V4)?;
+fn an_address_of_no_pool_and_a_pool_of_no_advertisement_are_silent(cluster: &Cluster) -> anyhow::Result<()> {
     let kube = cluster.start()?;
-    let (unit, web) = web(Families::V4);
+    let (unit, web) = cluster.web();
     let foreign: Unit = IpAddr::from([10, 77, 2, 10]).into();
     cluster.plane.set_service(&LoadBalancer::new("foreign", foreign))?;
     cluster.plane.set_service(&web)?;
@@ -106,11 +88,9 @@ fn an_address_of_no_pool_and_a_pool_of_no_advertisement_are_silent() -> anyhow::
     Ok(())
 }
 
-#[test]
-fn an_advertisement_restricts_nodes_and_interfaces() -> anyhow::Result<()> {
-    let cluster = Cluster::new(Families::V4)?;
+fn an_advertisement_restricts_nodes_and_interfaces(cluster: &Cluster) -> anyhow::Result<()> {
     let kube = cluster.start()?;
-    let (unit, web) = web(Families::V4);
+    let (unit, web) = cluster.web();
     cluster.plane.set_service(&web)?;
     for node in 0..3 {
         let name = format!("n{}", node + 1);
