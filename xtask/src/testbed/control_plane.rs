@@ -199,6 +199,38 @@ impl ControlPlane {
         self.client().apply(objects::advertisement("all", spec)).map(drop)
     }
 
+    /// Adds an advertisement beside that one.
+    ///
+    /// # Errors
+    /// When the API does not take it.
+    pub fn add_advertisement(&self, name: &str, spec: &Value) -> anyhow::Result<()> {
+        self.client().create(objects::advertisement(name, spec)).map(drop)
+    }
+
+    /// Replaces the addresses of the pool that there is from the start.
+    ///
+    /// # Errors
+    /// When the API does not take it.
+    pub fn set_pool(&self, addresses: &[&str]) -> anyhow::Result<()> {
+        self.client().apply(objects::pool("all", addresses)).map(drop)
+    }
+
+    /// Adds a pool beside that one.
+    ///
+    /// # Errors
+    /// When the API does not take it.
+    pub fn add_pool(&self, name: &str, addresses: &[&str]) -> anyhow::Result<()> {
+        self.client().create(objects::pool(name, addresses)).map(drop)
+    }
+
+    /// Takes away from a node what it tells of its addresses.
+    ///
+    /// # Errors
+    /// When the API does not take it.
+    pub fn forget_addresses(&self, node: usize) -> anyhow::Result<()> {
+        self.client().set_status(self.at_node(node), &json!({"addresses": null})).map(drop)
+    }
+
     /// The ServiceL2Status objects: service, and the node that says that it announces it.
     ///
     /// # Errors

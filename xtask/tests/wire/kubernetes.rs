@@ -3,10 +3,12 @@
 //! Scenarios are functions of a cluster, and run twice ([`on_each_api`]): on the stand-in, and, by TLS and HTTP/2, on a real API
 //! server where `KUBEBUILDER_ASSETS` names its programs. What needs a fault of the server itself runs on the stand-in alone.
 
+mod bad_input;
 mod faults;
 mod moves;
 mod outages;
 mod outputs;
+mod rules;
 mod services;
 
 use std::{

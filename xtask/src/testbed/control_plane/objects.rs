@@ -13,6 +13,9 @@ pub struct LoadBalancer {
     name: String,
     addresses: Vec<IpAddr>,
     is_local: bool,
+    class: Option<String>,
+    /// What stands in its status besides its addresses.
+    garbage: Vec<Value>,
     /// The nodes of its endpoints, and whether these are ready.
     endpoints: Vec<(String, bool)>,
 }
@@ -22,13 +25,32 @@ impl LoadBalancer {
     #[must_use]
     pub fn new(name: &str, vips: impl Into<Unit>) -> Self {
         let (name, addresses) = (name.to_owned(), vips.into().addresses().collect());
-        Self { name, addresses, is_local: false, endpoints: vec![("n1".into(), true)] }
+        let endpoints = vec![("n1".into(), true)];
+        Self { name, addresses, is_local: false, class: None, garbage: Vec::new(), endpoints }
     }
 
     /// With policy Local.
     #[must_use]
     pub fn local(self) -> Self {
         Self { is_local: true, ..self }
+    }
+
+    /// Of a class. Kubernetes has it that this never changes.
+    #[must_use]
+    pub fn of_class(self, class: &str) -> Self {
+        Self { class: Some(class.to_owned()), ..self }
+    }
+
+    /// With these entries in its status too, before those of its addresses.
+    #[must_use]
+    pub fn with_garbage(self, garbage: &[Value]) -> Self {
+        Self { garbage: garbage.to_vec(), ..self }
+    }
+
+    /// Without an address, as before one is allocated.
+    #[must_use]
+    pub fn without_addresses(self) -> Self {
+        Self { addresses: Vec::new(), ..self }
     }
 
     /// With a ready endpoint on each of these nodes.
@@ -57,7 +79,7 @@ impl LoadBalancer {
         let is_dual = self.addresses.len() > 1;
         let families: Vec<&str> =
             self.addresses.iter().map(|address| if address.is_ipv4() { "IPv4" } else { "IPv6" }).collect();
-        json!({
+        let mut service = json!({
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {"namespace": "default", "name": self.name},
@@ -69,12 +91,16 @@ impl LoadBalancer {
                 "selector": {"app": self.name},
                 "ports": [{"name": "web", "port": 80, "protocol": "TCP", "targetPort": 8080}],
             },
-        })
+        });
+        if let Some(class) = &self.class {
+            service["spec"]["loadBalancerClass"] = json!(class);
+        }
+        service
     }
 
     pub(super) fn status(&self) -> Value {
-        let ingress: Vec<Value> =
-            self.addresses.iter().map(|address| json!({"ip": address, "ipMode": "VIP"})).collect();
+        let addresses = self.addresses.iter().map(|address| json!({"ip": address, "ipMode": "VIP"}));
+        let ingress: Vec<Value> = self.garbage.iter().cloned().chain(addresses).collect();
         json!({"loadBalancer": {"ingress": ingress}})
     }
 

@@ -12,6 +12,8 @@ use crate::INTERVAL;
 on_each_api! {
     for IPv4 {
         an_advertisement_for_another_node_moves_the_vip
+        a_condition_moves_the_vip_and_its_end_brings_it_back
+        nodes_that_are_all_not_ready_hold_what_they_have
         a_node_that_is_cut_off_from_the_api_holds_on_until_it_is_marked_not_ready
         a_restart_of_all_agents_one_after_another_moves_nothing_and_loses_no_answer
     }
@@ -52,6 +54,37 @@ fn an_advertisement_for_another_node_moves_the_vip(cluster: &Cluster) -> anyhow:
     })?;
     assert_answered(&report, PLANNED, VIEWS_DIFFER, &kube);
     assert_eq!(last(&report, &kube)?, next, "\n{}", kube.group.logs());
+    Ok(())
+}
+
+fn a_condition_moves_the_vip_and_its_end_brings_it_back(cluster: &Cluster) -> anyhow::Result<()> {
+    let kube = cluster.start()?;
+    let (unit, web) = cluster.web();
+    cluster.plane.set_service(&web)?;
+    let holder = kube.group.wait_holder(unit)?;
+    for (condition, bad) in [("Ready", false), ("NetworkUnavailable", true)] {
+        let set = |status| move || cluster.plane.set_condition(holder, condition, status);
+        let gone = probe(&kube, unit, Duration::from_secs(3), set(bad))?;
+        assert_answered(&gone, PLANNED, VIEWS_DIFFER, &kube);
+        assert_ne!(last(&gone, &kube)?, holder, "{condition}\n{}", kube.group.logs());
+        let back = probe(&kube, unit, Duration::from_secs(6), set(!bad))?;
+        assert_answered(&back, PLANNED, VIEWS_DIFFER, &kube);
+        assert_eq!(last(&back, &kube)?, holder, "{condition}\n{}", kube.group.logs());
+    }
+    Ok(())
+}
+
+fn nodes_that_are_all_not_ready_hold_what_they_have(cluster: &Cluster) -> anyhow::Result<()> {
+    let kube = cluster.start()?;
+    let (unit, web) = cluster.web();
+    cluster.plane.set_service(&web)?;
+    let holder = kube.group.wait_holder(unit)?;
+    // The holder last, so that nothing moves on the way.
+    let report = probe(&kube, unit, Duration::from_secs(3), || {
+        [1, 2, 3].iter().try_for_each(|next| cluster.plane.set_condition((holder + next) % 3, "Ready", false))
+    })?;
+    assert_seamless(&report, &kube);
+    assert_eq!(last(&report, &kube)?, holder, "\n{}", kube.group.logs());
     Ok(())
 }
 
