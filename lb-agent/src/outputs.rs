@@ -6,6 +6,7 @@
 pub mod event;
 pub mod events;
 pub mod l2_status;
+pub mod machines;
 pub mod observed;
 pub mod state;
 
@@ -24,7 +25,7 @@ use crate::cluster::selection::Selection;
 /// One thing to write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
-    /// Create a ServiceL2Status, with its status. Once that is done tell the event, on the occasion of the object's name.
+    /// Create a ServiceL2Status, with its status. Once it is there the event is to be told, on the occasion of its name.
     CreateStatus(Status, Event),
     /// Put the status of this ServiceL2Status right.
     SetStatus {

@@ -306,6 +306,14 @@ fn ensure_bpffs(path: &Path) -> Result<(), PinError> {
     Ok(())
 }
 
+/// Names this machine, or the part of one that a network namespace makes of it, until it boots: for people as well.
+#[must_use]
+pub fn machine() -> String {
+    let host = nix::unistd::gethostname()
+        .map_or_else(|_| "unknown".into(), |name| name.to_string_lossy().into_owned());
+    format!("{host}/{}/{}", boot_id().get(..8).unwrap_or("unknown"), netns_id())
+}
+
 /// Names this network namespace: device and inode of its file.
 fn netns_id() -> String {
     fs::metadata("/proc/self/ns/net")

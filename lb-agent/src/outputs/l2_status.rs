@@ -62,6 +62,12 @@ pub fn trim(object: &ServiceL2Status) -> Option<Existing> {
     Some(Existing { node: node.into(), service: ObjectName::new(namespace, name), interfaces })
 }
 
+/// Whether a node's agent is expected to delete what it has created.
+#[must_use]
+pub fn is_living(selection: &Selection, node: &str) -> bool {
+    selection.nodes.get(node).is_some_and(|node| node.is_ready && node.has_agent)
+}
+
 /// What is to be written, so that the ServiceL2Statuses of this node (`me`) say what it holds. `existing` are by name;
 /// Services in `busy` have a write under way, and are left alone until that is over.
 ///
@@ -80,8 +86,7 @@ pub fn writes(
     let mut writes = Vec::new();
     for (object, Existing { node, service, interfaces }) in existing {
         if **node != *me {
-            let is_orphaned = !selection.nodes.get(node).is_some_and(|node| node.is_ready && node.has_agent);
-            if speaks_for_all && is_orphaned {
+            if speaks_for_all && !is_living(selection, node) {
                 writes.push(Write::DeleteStatus { object: object.clone() });
             }
             continue;

@@ -1,9 +1,13 @@
 //! ConfigurationState: what this node's agent makes of the configuration, and by which addresses it is reached.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::machines::MACHINES;
 use crate::{
     cluster::{
         selection::{Problem, Selection},
@@ -31,20 +35,29 @@ pub struct State {
     pub object: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Its annotations: the agent's own addresses.
+    /// Its annotations: the agent's own addresses, and where it runs.
     pub annotations: BTreeMap<String, String>,
     /// Its status.
     pub status: ConfigurationStateStatus,
 }
 
-/// What this node's ConfigurationState has to say, unless it does: `existing` is what stands in the API, `settings` are the
-/// problems of the agent's own settings, `addresses` its own.
+/// What an agent tells of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Own<'a> {
+    /// What is wrong with its settings.
+    pub problems: &'a [String],
+    /// Its addresses.
+    pub addresses: &'a [IpAddr],
+    /// Where it runs.
+    pub machines: &'a BTreeSet<String>,
+}
+
+/// What this node's ConfigurationState has to say, unless it does: `existing` is what stands in the API.
 #[must_use]
 pub fn write(
     me: &str,
     selection: &Selection,
-    settings: &[String],
-    addresses: &[IpAddr],
+    Own { problems, addresses, machines }: Own<'_>,
     existing: Option<&ConfigurationState>,
     now: &Time,
 ) -> Option<State> {
@@ -54,8 +67,13 @@ pub fn write(
         labels: [(COMPONENT, "speaker"), (NODE, me)]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into(),
-        annotations: [(trim::ADDRESSES.to_owned(), trim::addresses_text(addresses.iter().copied()))].into(),
-        status: status(selection, settings, status_before, now),
+        annotations: [
+            (trim::ADDRESSES, trim::addresses_text(addresses.iter().copied())),
+            (MACHINES, machines.iter().map(String::as_str).collect::<Vec<_>>().join(",")),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into(),
+        status: status(selection, problems, status_before, now),
     };
     let stands = existing.is_some_and(|existing| says(existing, &state));
     (!stands).then_some(state)

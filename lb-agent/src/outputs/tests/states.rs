@@ -1,5 +1,7 @@
 //! ConfigurationState.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time},
     jiff::Timestamp,
@@ -28,9 +30,18 @@ fn effective(second: i64) -> Condition {
     condition("AdvertisementsEffective", ["True", "AllSelect"], "", second)
 }
 
+fn machines() -> BTreeSet<String> {
+    ["host/1".to_owned()].into()
+}
+
+fn own<'a>(problems: &'a [String], machines: &'a BTreeSet<String>) -> state::Own<'a> {
+    const ADDRESSES: [IpAddr; 2] =
+        [IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1)), IpAddr::V4(Ipv4Addr::new(192, 168, 0, 1))];
+    state::Own { problems, addresses: &ADDRESSES, machines }
+}
+
 fn write(index: &Index, existing: Option<&ConfigurationState>, second: i64) -> Option<State> {
-    let addresses = ["fd00::1", "192.168.0.1"].map(ip);
-    state::write(ME, &select(index), &[], &addresses, existing, &at(second))
+    state::write(ME, &select(index), own(&[], &machines()), existing, &at(second))
 }
 
 /// As the API has it after it was written.
@@ -53,7 +64,10 @@ fn a_configuration_without_problems_is_valid() {
     let expected = State {
         object: "speaker-n1".to_owned(),
         labels: texts(&[("metallb.io/component-type", "speaker"), ("metallb.io/node-name", "n1")]),
-        annotations: texts(&[("lb.metallb.io/addresses", "192.168.0.1,fd00::1")]),
+        annotations: texts(&[
+            ("lb.metallb.io/addresses", "192.168.0.1,fd00::1"),
+            ("lb.metallb.io/machines", "host/1"),
+        ]),
         status: ConfigurationStateStatus {
             result: Some(ConfigurationResult::Valid),
             error_summary: String::new(),
@@ -98,7 +112,8 @@ fn what_is_wrong_with_the_configuration_is_told_and_only_a_change_moves_the_time
 #[test]
 fn problems_of_the_settings_count_too() {
     let settings = ["lb.yaml:1: unknown key `x`; remove it".to_owned()];
-    let state = state::write(ME, &select(&three_nodes()), &settings, &[], None, &at(10)).unwrap();
+    let state =
+        state::write(ME, &select(&three_nodes()), own(&settings, &machines()), None, &at(10)).unwrap();
     assert_eq!(state.status.result, Some(ConfigurationResult::Invalid));
     assert_eq!(state.status.error_summary, settings[0]);
 }
