@@ -118,6 +118,7 @@ pub struct Agent {
     adopted: BTreeSet<Place>,
     resync_at: BoottimeNs,
     last_trouble: Option<String>,
+    config_problem: Option<String>,
     counters: AgentCounters,
     /// What was told of the units.
     chronicle: Chronicle,
@@ -179,6 +180,7 @@ impl Agent {
             adopted,
             resync_at: now + RESYNC_INTERVAL_NS,
             last_trouble: None,
+            config_problem: None,
             counters: AgentCounters::default(),
             chronicle: Chronicle::default(),
             reported: None,
@@ -244,6 +246,20 @@ impl Agent {
     pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
         self.is_view_new |= self.interfaces != interfaces;
         self.interfaces = interfaces;
+    }
+
+    /// What is wrong with the newest configuration, so that the last valid one stays, is left for `lb-agent status` too.
+    ///
+    /// # Errors
+    /// When the pin directory may not be written.
+    pub fn set_config_problem(&mut self, problem: Option<String>) -> Result<(), PinError> {
+        if self.config_problem == problem {
+            return Ok(());
+        }
+        self.pins.mark_stale(problem.as_deref())?;
+        self.config_problem = problem;
+        self.news += 1;
+        Ok(())
     }
 
     /// Every interface, as last seen.

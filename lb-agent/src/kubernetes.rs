@@ -12,6 +12,7 @@ mod kinds;
 pub mod saving;
 pub mod snapshot;
 pub mod story;
+mod telling;
 pub mod watching;
 pub mod word;
 pub mod writing;
@@ -28,13 +29,15 @@ use self::{
     keeping::Ends,
     snapshot::Snapshot,
     story::Story,
+    telling::Telling,
     word::Word,
 };
 use crate::{
     cluster::selection::Options,
     metrics::{Metrics, View},
     model::BoottimeNs,
-    pins::Pins,
+    pins::{self, Pins},
+    report::Report,
 };
 
 /// Changes that have come and are not yet kept. Beyond it the watches wait.
@@ -71,10 +74,16 @@ pub struct Source {
 
 impl Source {
     /// Begins to watch. What an earlier agent has left on disk is published at once, the rest when the API has told everything.
+    /// What the loop reports is told to the API.
     ///
     /// # Errors
     /// When the configuration cannot be used. That the API does not answer is no error.
-    pub fn start(config: Config, settings: Settings, metrics: &Metrics) -> Result<Self, SourceError> {
+    pub fn start(
+        config: Config,
+        settings: Settings,
+        metrics: &Metrics,
+        reports: watch::Receiver<Arc<Report>>,
+    ) -> Result<Self, SourceError> {
         let word = Arc::new(Word::default());
         let (publisher, published) = watch::channel(None);
         let (options, new_options) = watch::channel(settings.options.clone());
@@ -88,10 +97,11 @@ impl Source {
             client::client(config, Arc::clone(&word))?
         };
         info!(%server, namespace = settings.namespace, "cluster watched");
+        let ends = telling::Ends { published: published.clone(), reports };
         let rim = Rim { client, settings, word: Arc::clone(&word), metrics: metrics.clone() };
         thread::Builder::new()
             .name("kubernetes".to_owned())
-            .spawn(move || runtime.block_on(rim.run(publisher, new_options)))
+            .spawn(move || runtime.block_on(rim.run(publisher, new_options, ends)))
             .map_err(SourceError::Thread)?;
         Ok(Self { published, options, word })
     }
@@ -150,7 +160,12 @@ struct Rim {
 }
 
 impl Rim {
-    async fn run(self, published: watch::Sender<Option<Published>>, options: watch::Receiver<Options>) {
+    async fn run(
+        self,
+        published: watch::Sender<Option<Published>>,
+        options: watch::Receiver<Options>,
+        ends: telling::Ends,
+    ) {
         let Self { client, settings: Settings { namespace, state_dir, options: first }, word, metrics } =
             self;
         let snapshot = Snapshot::new(&state_dir, &first.me, &namespace);
@@ -169,6 +184,9 @@ impl Rim {
         let (changes, heard) = mpsc::channel(BACKLOG);
         let kinds = kinds::watch_all(&client, &namespace, &changes, &story);
         drop(changes);
+        let identity = telling::Identity { node: &first.me, namespace: &namespace, machine: pins::machine() };
+        let telling = Telling::new(client.clone(), identity, ends, &story, metrics.api.clone());
+        tokio::spawn(telling.run());
         let (requests, saves) = mpsc::channel(1);
         tokio::spawn(asking::ask(client, Arc::clone(&word)));
         tokio::spawn(saving::save(snapshot, requests));

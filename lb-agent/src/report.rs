@@ -1,7 +1,7 @@
 //! What the agent holds, and what it has told of it, as a plain value: status objects, events and metrics are functions of it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     sync::Arc,
 };
@@ -25,8 +25,12 @@ pub struct Report {
     pub is_drained: bool,
     /// What went wrong last, until something else does.
     pub trouble: Option<String>,
+    /// What is wrong with the newest settings, so that the last valid ones stay.
+    pub config_problem: Option<String>,
     /// Names of the interfaces that carry programs, by index.
     pub interfaces: BTreeMap<u32, Arc<str>>,
+    /// This node's own addresses on them, by which peers may reach it. None is a VIP.
+    pub addresses: BTreeSet<IpAddr>,
     /// The units, by interface and first VIP.
     pub units: BTreeMap<Place, UnitReport>,
 }

@@ -88,7 +88,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         metrics.add_kernel(Kernel::new(Pins::at(&options.pin_dir)));
         http::serve(address, metrics.clone(), Arc::clone(&health))?;
     }
-    let (source, plan, node) = open(&options, &interfaces, &metrics).await?;
+    let (reports, reported) = watch::channel(Arc::default());
+    let (source, plan, node) = open(&options, &interfaces, &metrics, reported).await?;
     health.knows();
     let pins = LockedPins::open(&options.pin_dir, &node)?;
     pins.mark_stale(None)?;
@@ -112,9 +113,18 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         let socket = options.socket.display();
         warn!(%socket, %error, "`lb-agent explain` cannot ask this agent: name a place for its socket by --socket");
     }
-    // Outputs subscribe here; as long as none does, no report is made.
-    let (reports, _) = watch::channel(Arc::default());
-    serve(agent, source, monitor, claims, probing, questions.ok(), reports, &health).await
+    let ends = Ends { monitor, claims, probing, questions: questions.ok(), reports };
+    serve(agent, source, ends, &health).await
+}
+
+/// What the loop is connected to.
+struct Ends {
+    monitor: Monitor,
+    claims: Claims,
+    probing: Probing,
+    questions: Option<Questions>,
+    /// Without anybody who reads them, no reports are made.
+    reports: watch::Sender<Arc<Report>>,
 }
 
 /// The next question; without a socket there is none.
@@ -156,6 +166,7 @@ async fn open(
     options: &Options,
     interfaces: &[Interface],
     metrics: &Metrics,
+    reported: watch::Receiver<Arc<Report>>,
 ) -> anyhow::Result<(Source, Plan, String)> {
     match options.source {
         SourceKind::File => {
@@ -170,7 +181,8 @@ async fn open(
         SourceKind::Kubernetes => {
             let node = node_name(options.node.as_deref(), None)?;
             let config = options.config.as_deref();
-            let mut cluster = ClusterSource::start(node.clone(), config, &options.cluster, metrics).await?;
+            let cluster = &options.cluster;
+            let mut cluster = ClusterSource::start(node.clone(), config, cluster, metrics, reported).await?;
             metrics.add_view(cluster.view(Pins::at(&options.pin_dir)));
             let plan = cluster.first().await?;
             Ok((Source::Cluster(Box::new(cluster)), plan, node))
@@ -186,16 +198,8 @@ async fn resolve_peers(agent: &mut Agent) {
     }
 }
 
-async fn serve(
-    mut agent: Agent,
-    mut source: Source,
-    monitor: Monitor,
-    mut claims: Claims,
-    mut probing: Probing,
-    mut questions: Option<Questions>,
-    reports: watch::Sender<Arc<Report>>,
-    health: &Health,
-) -> anyhow::Result<()> {
+async fn serve(mut agent: Agent, mut source: Source, ends: Ends, health: &Health) -> anyhow::Result<()> {
+    let Ends { monitor, mut claims, mut probing, mut questions, reports } = ends;
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     let mut shutdowns = Shutdowns::listen();
@@ -259,20 +263,18 @@ async fn serve(
 
 /// Follows what the source says now.
 fn follow(agent: &mut Agent, source: &mut Source) {
-    let result = match source.take(agent.interfaces()) {
+    match source.take(agent.interfaces()) {
         News::Nothing => return,
-        News::Settings => agent.pins().mark_stale(None),
+        News::Settings => {}
         News::Plan(plan) => {
             agent.set_plan(*plan);
             source.tell_missing(agent.interfaces());
-            agent.pins().mark_stale(None)
         }
         News::Wrong(problem) => {
             error!("the configuration on disk is not taken, the last valid one stays:\n{problem}");
-            agent.pins().mark_stale(Some(&problem))
         }
-    };
-    if let Err(error) = result {
+    }
+    if let Err(error) = agent.set_config_problem(source.problem().map(str::to_owned)) {
         error!("{error}");
     }
 }

@@ -68,6 +68,15 @@ impl Source {
         }
     }
 
+    /// What is wrong with the file, so that it is not taken.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        match self {
+            Self::File(file) => file.problem(),
+            Self::Cluster(cluster) => cluster.problem(),
+        }
+    }
+
     /// The VIPs that a question is about, each with how it comes to be one.
     ///
     /// # Errors

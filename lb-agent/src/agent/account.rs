@@ -29,9 +29,17 @@ impl Agent {
             has_lease,
             is_drained: self.is_drained,
             trouble: self.last_trouble.clone(),
+            config_problem: self.config_problem.clone(),
             interfaces: self.usable().map(name).collect(),
+            addresses: self.own_addresses().collect(),
             units,
         })
+    }
+
+    /// By which peers may reach this node on the interfaces that may carry VIPs.
+    fn own_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let addresses = self.usable().flat_map(|interface| &interface.addresses);
+        addresses.map(|&(address, _)| address).filter(|&address| !self.group.is_vip(address))
     }
 
     /// Explains VIPs; of each the source has given its own steps.

@@ -16,6 +16,7 @@ impl Agent {
     /// Looks at everything.
     pub(super) fn follow(&mut self, now: BoottimeNs) {
         self.is_view_new = false;
+        self.news += 1;
         self.ensure_hooks(false);
         let peers: BTreeSet<Place> = self
             .usable()
@@ -54,6 +55,7 @@ impl Agent {
             self.want_groups();
         }
         self.holding.follow_some(&wishes, now);
+        self.news += 1; // an own address may be a VIP now, or none any more
         // A VIP that has come or gone may be what this node has probed from.
         self.probed_version = None;
         let ifaces = self.ifaces();

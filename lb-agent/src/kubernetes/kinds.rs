@@ -45,7 +45,7 @@ pub fn watch_all(
     let all = Selectors::default;
     let of_agents =
         Selectors { labels: Some(format!("{}={AGENTS_SERVICE}", trim::SERVICE_NAME)), fields: None };
-    let load_balancers = Selectors { labels: None, fields: Some("spec.type=LoadBalancer") };
+    let load_balancers = Selectors { labels: None, fields: Some("spec.type=LoadBalancer".to_owned()) };
     let to = Destination { client, namespace, changes, story };
     vec![
         to.watch(Services, Api::all(client.clone()), load_balancers),

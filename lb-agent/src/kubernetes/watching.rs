@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Objects in one answer of a list.
-const PAGE_SIZE: u32 = 500;
+pub const PAGE_SIZE: u32 = 500;
 /// The server ends a watch after a time from this range, in s, so that not all agents come back at once.
 const WATCH_TIMEOUT_S: std::ops::Range<u32> = 200..290;
 
@@ -68,7 +68,7 @@ pub struct Selectors {
     /// Label selector.
     pub labels: Option<String>,
     /// Field selector.
-    pub fields: Option<&'static str>,
+    pub fields: Option<String>,
 }
 
 /// Watches until nobody takes the changes any more.
@@ -101,10 +101,11 @@ pub async fn watch<K: Kind>(
     }
 }
 
-fn config(Selectors { labels, fields }: Selectors) -> watcher::Config {
+/// How to list and watch that.
+pub fn config(Selectors { labels, fields }: Selectors) -> watcher::Config {
     watcher::Config {
         label_selector: labels,
-        field_selector: fields.map(str::to_owned),
+        field_selector: fields,
         timeout: Some(fastrand::u32(WATCH_TIMEOUT_S)),
         page_size: Some(PAGE_SIZE),
         ..watcher::Config::default()

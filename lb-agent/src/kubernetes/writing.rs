@@ -12,6 +12,7 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
+use tracing::debug;
 
 use crate::{
     crds::{ConfigurationState, ServiceL2Status, ServiceL2StatusSpec},
@@ -34,8 +35,22 @@ pub enum Outcome {
     Overtaken,
     /// It may do later.
     Later(String),
-    /// It will not do until somebody changes something.
+    /// Nothing of its kind will do until somebody adds a rule.
+    Forbidden(String),
+    /// The API will never take it as it is.
     Refused(String),
+}
+
+impl Outcome {
+    /// For metrics.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Done => "ok",
+            Self::Overtaken | Self::Later(_) => "retried",
+            Self::Forbidden(_) | Self::Refused(_) => "refused",
+        }
+    }
 }
 
 /// Writes as one node's agent.
@@ -57,7 +72,7 @@ impl Writer {
     pub async fn write(&self, write: &Write, now: MicroTime) -> Outcome {
         let (verb, plural) = rule(write);
         let written = match write {
-            Write::CreateStatus(status, event) => self.create_status(status, event, now).await,
+            Write::CreateStatus(status, _) => self.create_status(status).await,
             Write::SetStatus { object, status } => self.set_status(object, status).await,
             Write::DeleteStatus { object } => self.delete_status(object).await,
             Write::Event(event) => self.event(event, now).await,
@@ -66,7 +81,7 @@ impl Writer {
         written.map_or_else(|error| judge(verb, plural, &error), |()| Outcome::Done)
     }
 
-    async fn create_status(&self, status: &Status, event: &Event, now: MicroTime) -> kube::Result<()> {
+    async fn create_status(&self, status: &Status) -> kube::Result<()> {
         let labels = [
             (NODE, &*status.node),
             (SERVICE_NAME, &*status.service.name),
@@ -79,9 +94,11 @@ impl Writer {
             ..ObjectMeta::default()
         };
         let created = self.statuses().create(&PostParams::default(), &object).await?;
-        let name = created.name_any();
-        self.set_status(&name, status).await?;
-        self.event(&event.clone().on(&name), now).await
+        if let Err(error) = self.set_status(&created.name_any(), status).await {
+            // It is there, so the next look finds that it does not say anything yet.
+            debug!(%error, service = %status.service, "a ServiceL2Status without its status");
+        }
+        Ok(())
     }
 
     async fn set_status(&self, object: &str, status: &Status) -> kube::Result<()> {
@@ -175,7 +192,7 @@ fn api_event(event: &Event, node: &str, now: MicroTime) -> ApiEvent {
 }
 
 /// The rule that a write needs: verbs and resource.
-const fn rule(write: &Write) -> (&'static str, &'static str) {
+pub const fn rule(write: &Write) -> (&'static str, &'static str) {
     match write {
         Write::CreateStatus(..) => ("create", "servicel2statuses"),
         Write::SetStatus { .. } => ("patch", "servicel2statuses/status"),
@@ -191,7 +208,9 @@ fn judge(verb: &str, plural: &str, error: &kube::Error) -> Outcome {
     let told = format!("{verb} {plural}: {}", status.message);
     match status.code {
         404 | 409 => Outcome::Overtaken,
-        401 | 403 => Outcome::Refused(format!(
+        // A namespace that is being deleted takes nothing new.
+        403 if status.message.contains("is being terminated") => Outcome::Overtaken,
+        401 | 403 => Outcome::Forbidden(format!(
             "may not {told}; a rule for that is missing: apply the Role and the ClusterRole of deploy/"
         )),
         400 | 415 | 422 => Outcome::Refused(format!("the Kubernetes API does not take it: {told}")),
@@ -220,7 +239,7 @@ mod tests {
             assert_eq!(judged(code), Outcome::Later("create events: no".to_owned()), "{code}");
         }
         let rule = "may not create events: no; a rule for that is missing: apply the Role and the ClusterRole of deploy/";
-        assert_eq!(judged(403), Outcome::Refused(rule.to_owned()));
+        assert_eq!(judged(403), Outcome::Forbidden(rule.to_owned()));
         let invalid = "the Kubernetes API does not take it: create events: no";
         assert_eq!(judged(422), Outcome::Refused(invalid.to_owned()));
     }

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, path::Path, sync::Arc};
 
 use anyhow::Context as _;
+use tokio::sync::watch;
 
 use super::{News, SettingsFile};
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
     metrics::{Metrics, View},
     model::BoottimeNs,
     pins::Pins,
+    report::Report,
     run::ClusterOptions,
 };
 
@@ -21,6 +23,8 @@ pub struct ClusterSource {
     kubernetes: kubernetes::Source,
     file: SettingsFile,
     options: selection::Options,
+    /// What is wrong with the file.
+    problem: Option<String>,
     selection: Arc<Selection>,
     /// It follows from what was left on disk.
     is_from_disk: bool,
@@ -29,7 +33,8 @@ pub struct ClusterSource {
 }
 
 impl ClusterSource {
-    /// Begins to follow the cluster as the node of that name. `config` is the file, which need not be there.
+    /// Begins to follow the cluster as the node of that name. `config` is the file, which need not be there; what the loop
+    /// reports is told to the API.
     ///
     /// # Errors
     /// When the file is wrong, or nothing says where the API is.
@@ -38,6 +43,7 @@ impl ClusterSource {
         config: Option<&Path>,
         cluster: &ClusterOptions,
         metrics: &Metrics,
+        reports: watch::Receiver<Arc<Report>>,
     ) -> anyhow::Result<Self> {
         let mut file = SettingsFile::open(config);
         let settings = file.take()?.unwrap_or_default();
@@ -52,8 +58,16 @@ impl ClusterSource {
             state_dir: cluster.state_dir.clone(),
             options: options.clone(),
         };
-        let kubernetes = kubernetes::Source::start(client::config().await?, settings, metrics)?;
-        Ok(Self { kubernetes, file, options, selection: Arc::default(), is_from_disk: true, seen: None })
+        let kubernetes = kubernetes::Source::start(client::config().await?, settings, metrics, reports)?;
+        Ok(Self {
+            kubernetes,
+            file,
+            options,
+            problem: None,
+            selection: Arc::default(),
+            is_from_disk: true,
+            seen: None,
+        })
     }
 
     /// What metrics tell of the cluster, for an agent whose maps lie in `pins`.
@@ -91,10 +105,15 @@ impl ClusterSource {
         match self.file.take() {
             Ok(None) => {}
             Ok(Some(config)) => {
+                self.problem = None;
                 self.set(&config);
                 return News::Settings;
             }
-            Err(problem) => return News::Wrong(format!("{problem:#}")),
+            Err(problem) => {
+                let problem = format!("{problem:#}");
+                self.problem = Some(problem.clone());
+                return News::Wrong(problem);
+            }
         }
         let published = self.kubernetes.take();
         self.is_from_disk = published.as_ref().is_none_or(|published| published.is_from_disk);
@@ -106,6 +125,12 @@ impl ClusterSource {
             }
             Some(_) | None => News::Nothing,
         }
+    }
+
+    /// What is wrong with the file, so that it is not taken.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     fn set(&mut self, config: &ClusterConfig) {

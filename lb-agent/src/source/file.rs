@@ -32,6 +32,8 @@ pub struct FileSource {
     seen: Option<String>,
     /// The last valid configuration.
     config: Config,
+    /// What is wrong with the newest one, if that is not it.
+    problem: Option<String>,
     /// What was last told of interfaces that are not there.
     missing: Option<String>,
 }
@@ -52,6 +54,7 @@ impl FileSource {
             node: None,
             seen: None,
             config: Config::default(),
+            problem: None,
             missing: None,
         })
     }
@@ -87,10 +90,21 @@ impl FileSource {
                 info!(file = %self.path.display(), "configuration reloaded");
                 let plan = plan(&config);
                 self.config = config;
+                self.problem = None;
                 News::Plan(Box::new(plan))
             }
-            Err(problem) => News::Wrong(format!("{problem:#}")),
+            Err(problem) => {
+                let problem = format!("{problem:#}");
+                self.problem = Some(problem.clone());
+                News::Wrong(problem)
+            }
         }
+    }
+
+    /// What is wrong with the file, so that it is not taken.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     fn load(&mut self, interfaces: &[Interface]) -> anyhow::Result<(Config, String)> {

@@ -4,6 +4,7 @@ mod fake;
 
 use std::{
     net::IpAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -42,7 +43,8 @@ impl Bed {
         let options = Options { me: "n1".to_owned(), ..Options::default() };
         let settings =
             Settings { namespace: "lb".to_owned(), state_dir: self.disk.path().to_owned(), options };
-        Source::start(Config::new(url), settings, &Metrics::new()).expect("a source")
+        let (_, reports) = tokio::sync::watch::channel(Arc::default());
+        Source::start(Config::new(url), settings, &Metrics::new(), reports).expect("a source")
     }
 
     /// Waits until what is published meets a condition.

@@ -1,0 +1,200 @@
+//! What is to be written at each look, and what becomes of it, as a value: no IO, and time is an argument.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
+
+use super::orphans::{Orphans, Search};
+use crate::{
+    cluster::{objects::ObjectName, selection::Selection, trim},
+    crds::ConfigurationState,
+    kubernetes::writing::{Outcome, rule},
+    model::BoottimeNs,
+    outputs::{
+        Event, Write,
+        events::{events, news},
+        l2_status::{self, Existing},
+        machines::Machines,
+        observed::observed,
+        state::{self, State},
+    },
+    report::Report,
+};
+
+/// What was written shows in the watch by then, or something else has happened to it.
+const SHOWN_WITHIN_NS: BoottimeNs = 10_000_000_000;
+/// What was refused is tried again after that.
+const REFUSED_FOR_NS: BoottimeNs = 60_000_000_000;
+
+/// What stands in the API, and what should.
+pub struct Sight<'a> {
+    /// What follows from the cluster.
+    pub selection: &'a Selection,
+    /// What the loop holds.
+    pub report: &'a Report,
+    /// The ServiceL2Statuses of this node, by name.
+    pub statuses: &'a BTreeMap<String, Existing>,
+    /// The ConfigurationState of this node.
+    pub state: Option<&'a ConfigurationState>,
+}
+
+/// Finds what is to be written.
+pub struct Teller {
+    me: String,
+    machines: Machines,
+    /// What there was to tell when it was last looked at.
+    told: BTreeSet<Event>,
+    /// Events that are still to be written.
+    pending: BTreeSet<Event>,
+    /// ServiceL2Statuses that were created and do not show yet, by their Service: with the events that go with them.
+    created: BTreeMap<ObjectName, (Event, BoottimeNs)>,
+    /// The version of the ConfigurationState that was written over and still shows, and for how long that may be.
+    written_over: Option<(Option<String>, BoottimeNs)>,
+    orphans: Orphans,
+    /// Kinds that no rule allows to be written.
+    forbidden: BTreeMap<&'static str, BoottimeNs>,
+    /// Objects that the API does not take.
+    refused: BTreeMap<String, BoottimeNs>,
+}
+
+impl Teller {
+    /// For the agent of a node, on a machine. Nothing has been told yet.
+    pub fn new(me: &str, machine: String) -> Self {
+        Self {
+            me: me.to_owned(),
+            machines: Machines::new(machine),
+            told: BTreeSet::new(),
+            pending: BTreeSet::new(),
+            created: BTreeMap::new(),
+            written_over: None,
+            orphans: Orphans::default(),
+            forbidden: BTreeMap::new(),
+            refused: BTreeMap::new(),
+        }
+    }
+
+    /// What to list before the next look.
+    pub fn search(&mut self, selection: &Selection) -> Option<Search> {
+        self.orphans.search(&self.me, selection)
+    }
+
+    /// That was found.
+    pub fn found(&mut self, search: Search, found: BTreeMap<String, Existing>) {
+        self.orphans.found(&self.me, search, found);
+    }
+
+    /// What is to be written now, the most important first.
+    pub fn writes(&mut self, sight: &Sight<'_>, now: BoottimeNs, time: &Time) -> Vec<Write> {
+        self.forbidden.retain(|_, until| now < *until);
+        self.refused.retain(|_, until| now < *until);
+        self.meet(sight.statuses, now);
+        let observed = observed(sight.report, sight.selection);
+        self.pending.extend(news(&mut self.told, events(&self.me, sight.selection, &observed)));
+        let mut existing = sight.statuses.clone();
+        existing.extend(self.orphans.known(sight.selection).clone());
+        let busy: BTreeSet<ObjectName> = self.created.keys().cloned().collect();
+        // Others need this node's addresses to see that it lives.
+        let mut writes: Vec<Write> = self.state(sight, now, time).map(Write::SetState).into_iter().collect();
+        writes.extend(l2_status::writes(&self.me, sight.selection, &observed, &existing, &busy));
+        writes.extend(self.pending.iter().cloned().map(Write::Event));
+        writes.retain(|write| {
+            !self.forbidden.contains_key(rule(write).1) && !self.refused.contains_key(&object(write))
+        });
+        writes
+    }
+
+    /// Takes note of what became of a write, with the ConfigurationState as it was when that was found.
+    pub fn wrote(
+        &mut self,
+        write: &Write,
+        outcome: &Outcome,
+        state: Option<&ConfigurationState>,
+        now: BoottimeNs,
+    ) {
+        match (outcome, write) {
+            (Outcome::Later(_), _) => {}
+            (Outcome::Forbidden(_), _) => _ = self.forbidden.insert(rule(write).1, now + REFUSED_FOR_NS),
+            // It happened, or its Service is gone, or nobody will ever take it: none of that is to be told again.
+            (_, Write::Event(event)) => _ = self.pending.remove(event),
+            (Outcome::Refused(_), _) => _ = self.refused.insert(object(write), now + REFUSED_FOR_NS),
+            (_, Write::DeleteStatus { object }) => self.orphans.forget(object),
+            (Outcome::Done, Write::CreateStatus(status, event)) => {
+                self.created.insert(status.service.clone(), (event.clone(), now + SHOWN_WITHIN_NS));
+            }
+            (Outcome::Done, Write::SetState(_)) => {
+                self.written_over =
+                    Some((state.and_then(ConfigurationState::resource_version), now + SHOWN_WITHIN_NS));
+            }
+            (Outcome::Done | Outcome::Overtaken, _) => {}
+        }
+    }
+
+    /// When to look again although nothing has changed.
+    pub fn due(&self) -> Option<BoottimeNs> {
+        let shown = self.created.values().map(|(_, until)| until);
+        let shown = shown.chain(self.written_over.iter().map(|(_, until)| until));
+        shown.chain(self.forbidden.values()).chain(self.refused.values()).min().copied()
+    }
+
+    /// The machines whose agents call themselves by this node's name, if there are several.
+    pub fn namesakes(&self) -> Option<String> {
+        self.machines.problem(&self.me)
+    }
+
+    /// What was created shows now, or does not and will not.
+    fn meet(&mut self, statuses: &BTreeMap<String, Existing>, now: BoottimeNs) {
+        if self.created.is_empty() {
+            return;
+        }
+        let by_service: BTreeMap<&ObjectName, (&String, bool)> = statuses
+            .iter()
+            .map(|(object, existing)| (&existing.service, (object, existing.interfaces.is_some())))
+            .collect();
+        let pending = &mut self.pending;
+        self.created.retain(|service, (event, until)| {
+            let shown = by_service.get(service).filter(|(_, is_whole)| *is_whole || now >= *until);
+            if let Some((object, _)) = shown {
+                pending.insert(event.clone().on(object));
+            }
+            shown.is_none() && now < *until
+        });
+    }
+
+    fn state(&mut self, sight: &Sight<'_>, now: BoottimeNs, time: &Time) -> Option<State> {
+        if let Some((before, until)) = &self.written_over {
+            if sight.state.and_then(ConfigurationState::resource_version) == *before && now < *until {
+                return None;
+            }
+            self.written_over = None;
+            self.machines.establish();
+        }
+        self.machines.look(sight.state);
+        let mut addresses: Vec<IpAddr> = sight.report.addresses.iter().copied().collect();
+        if self.machines.are_several() {
+            // Each of them has its own, and none may take away what the other one says.
+            let told = sight.state.and_then(|state| trim::agent_addresses(&state.metadata));
+            addresses.extend(told.into_iter().flat_map(|told| told.addresses));
+        }
+        let problems: Vec<String> =
+            sight.report.config_problem.iter().cloned().chain(self.namesakes()).collect();
+        let own = state::Own { problems: &problems, addresses: &addresses, machines: self.machines.names() };
+        state::write(&self.me, sight.selection, own, sight.state, time)
+    }
+}
+
+/// What a write is about, whatever it says.
+fn object(write: &Write) -> String {
+    match write {
+        Write::CreateStatus(status, _) => format!("a ServiceL2Status for {}", status.service),
+        Write::SetStatus { object, .. } | Write::DeleteStatus { object } => object.clone(),
+        Write::Event(event) => event.object_name(),
+        Write::SetState(state) => state.object.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
