@@ -61,19 +61,19 @@ fn the_agent_may_do_this_much_and_no_more() -> anyhow::Result<()> {
     let everywhere: ClusterRole = find(&objects, "ClusterRole", "lb-agent")?;
     let within: Role = find(&objects, "Role", "lb-agent")?;
     let expected = [
-        "core/services: get list watch",
-        "discovery.k8s.io/endpointslices: get list watch",
-        "core/nodes: get list watch",
-        "events.k8s.io/events: create patch",
+        "core/services: list watch",
+        "discovery.k8s.io/endpointslices: list watch",
+        "core/nodes: list watch",
+        "events.k8s.io/events: create",
     ];
     assert_eq!(permissions(everywhere.rules), expected);
     let expected = [
-        "metallb.io/ipaddresspools: get list watch",
-        "metallb.io/l2advertisements: get list watch",
-        "metallb.io/configurationstates: get list watch create patch",
-        "metallb.io/configurationstates/status: patch update",
-        "metallb.io/servicel2statuses: get list watch create delete",
-        "metallb.io/servicel2statuses/status: patch update",
+        "metallb.io/ipaddresspools: list watch",
+        "metallb.io/l2advertisements: list watch",
+        "metallb.io/configurationstates: list watch create patch",
+        "metallb.io/configurationstates/status: patch",
+        "metallb.io/servicel2statuses: list watch create delete",
+        "metallb.io/servicel2statuses/status: patch",
     ];
     assert_eq!(permissions(within.rules), expected);
     Ok(())
