@@ -9,6 +9,7 @@ pub mod client;
 pub mod keeper;
 pub mod keeping;
 mod kinds;
+mod lean;
 pub mod saving;
 pub mod snapshot;
 pub mod story;

@@ -13,6 +13,7 @@ use kube::{Api, Client, Resource, core::DeserializeGuard};
 use tokio::sync::mpsc;
 
 use super::{
+    lean::Lean,
     story::Story,
     watching::{Change, Kind, Selectors, watch},
 };
@@ -84,12 +85,12 @@ fn object_name(meta: &ObjectMeta) -> Option<ObjectName> {
 }
 
 impl Kind for Services {
-    type Resource = Service;
+    type Resource = Lean<Service>;
     type Object = objects::Service;
 
     const PLURAL: &'static str = "services";
 
-    fn trim(&self, service: Service) -> Option<objects::Service> {
+    fn trim(&self, Lean(service): Lean<Service>) -> Option<objects::Service> {
         Some(trim::service(&service))
     }
 
@@ -99,12 +100,12 @@ impl Kind for Services {
 }
 
 impl Kind for Slices {
-    type Resource = EndpointSlice;
+    type Resource = Lean<EndpointSlice>;
     type Object = objects::Slice;
 
     const PLURAL: &'static str = "endpointslices";
 
-    fn trim(&self, slice: EndpointSlice) -> Option<objects::Slice> {
+    fn trim(&self, Lean(slice): Lean<EndpointSlice>) -> Option<objects::Slice> {
         trim::slice(&slice)
     }
 
@@ -114,13 +115,13 @@ impl Kind for Slices {
 }
 
 impl Kind for AgentSlices {
-    type Resource = EndpointSlice;
+    type Resource = Lean<EndpointSlice>;
     type Object = objects::AgentSlice;
 
     const PLURAL: &'static str = "endpointslices of the agents";
     const IS_OF_AGENTS: bool = true;
 
-    fn trim(&self, slice: EndpointSlice) -> Option<objects::AgentSlice> {
+    fn trim(&self, Lean(slice): Lean<EndpointSlice>) -> Option<objects::AgentSlice> {
         Some(trim::agent_slice(&slice))
     }
 
@@ -130,12 +131,12 @@ impl Kind for AgentSlices {
 }
 
 impl Kind for Nodes {
-    type Resource = Node;
+    type Resource = Lean<Node>;
     type Object = objects::Node;
 
     const PLURAL: &'static str = "nodes";
 
-    fn trim(&self, node: Node) -> Option<objects::Node> {
+    fn trim(&self, Lean(node): Lean<Node>) -> Option<objects::Node> {
         Some(trim::node(&node))
     }
 
