@@ -35,21 +35,23 @@ pub fn choose(
     let known: Vec<Option<Liveness>> = (0..nodes).map(&liveness).collect();
     let liveness = |node: NodeId| known.get(usize::from(node)).copied().unwrap_or_else(|| liveness(node));
     let mut chosen = BTreeSet::new();
+    // Many needs name the same nodes: marked first, each comes into the set once.
+    let mut marked = vec![false; usize::from(nodes)];
     let mut open: Vec<&Need<'_>> = Vec::new();
     for need in needs {
         chosen.extend(need.also);
         if need.watch_all {
-            chosen.extend(need.predecessors);
+            mark(&mut marked, need.predecessors.iter());
         } else if must_search(need, &liveness) {
             // Nobody is known to live: what is known of the others must stay known.
             let (known, unknown): (Vec<NodeId>, Vec<NodeId>) =
                 need.predecessors.iter().partition(|&&node| liveness(node).is_some());
-            chosen.extend(known);
-            chosen.extend(unknown.into_iter().take(UNKNOWN_AT_A_TIME));
+            mark(&mut marked, known.iter().chain(unknown.iter().take(UNKNOWN_AT_A_TIME)));
         } else if !need.predecessors.is_empty() {
             open.push(need);
         }
     }
+    chosen.extend((0..nodes).filter(|&node| marked[usize::from(node)]));
     let serves = |node: NodeId| !matches!(liveness(node), Some(Liveness::Down | Liveness::AdminDown | STALE));
     let mut cover =
         Cover::new(&open, |node| serves(node) && (before.contains(&node) || chosen.contains(&node)));
@@ -58,6 +60,10 @@ pub fn choose(
     let mut cover = Cover::new(&cover.unserved(&open), serves);
     cover.add(&mut chosen, |_| true);
     chosen
+}
+
+fn mark<'a>(marked: &mut [bool], nodes: impl Iterator<Item = &'a NodeId>) {
+    nodes.for_each(|&node| marked[usize::from(node)] = true);
 }
 
 /// Up without an agent: it does not take over, so that it cannot stand for those before it.
