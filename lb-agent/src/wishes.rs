@@ -84,7 +84,7 @@ pub struct Changed {
     /// Units that were there before, changed ones among them.
     pub units_gone: Vec<Unit>,
     /// Where the new and the changed units stand in [`View::units`].
-    pub units_new: Range<usize>,
+    pub units_new: Vec<usize>,
     /// VIPs of others that were there before.
     pub suppress_gone: Vec<IpAddr>,
     /// Where the new ones stand in [`View::suppress`].
@@ -100,9 +100,13 @@ impl Changed {
     }
 
     /// The addresses of what is there now.
-    pub fn addresses_new<'a>(&self, view: &'a View) -> impl Iterator<Item = IpAddr> + use<'a> {
-        let units = view.units[self.units_new.clone()].iter().flat_map(|unit| &*unit.addresses);
+    pub fn addresses_new<'a>(&'a self, view: &'a View) -> impl Iterator<Item = IpAddr> + 'a {
+        let units = self.units_new(view).flat_map(|unit| &*unit.addresses);
         units.chain(&view.suppress[self.suppress_new.clone()]).copied()
+    }
+
+    fn units_new<'a>(&'a self, view: &'a View) -> impl Iterator<Item = &'a Unit> {
+        self.units_new.iter().map(|&at| &view.units[at])
     }
 }
 
@@ -132,14 +136,14 @@ pub fn changed_wishes<'a>(
         let units = changed.units_gone.iter().filter_map(|unit| unit.addresses.first());
         units.chain(&changed.suppress_gone).copied()
     };
-    let (units, suppress) =
-        (&view.units[changed.units_new.clone()], &view.suppress[changed.suppress_new.clone()]);
+    let suppress = &view.suppress[changed.suppress_new.clone()];
     let mut wishes: BTreeMap<Place, Option<Wanted>> = BTreeMap::new();
     for carrier in carriers {
         let place = |address| Place { ifindex: carrier.interface.index, address };
         wishes.extend(firsts_gone().map(|address| (place(address), None)));
         let suppressed = suppress.iter().filter_map(|&address| suppressed(address, carrier));
-        let new = suppressed.chain(units.iter().filter_map(|unit| wish(unit, me, carrier, is_drained)));
+        let new =
+            suppressed.chain(changed.units_new(view).filter_map(|unit| wish(unit, me, carrier, is_drained)));
         wishes.extend(new.map(|(place, wanted)| (place, Some(wanted))));
     }
     // Still a VIP of something that has not changed, or elsewhere in a unit.

@@ -1,7 +1,7 @@
 //! The group as this agent sees it: who is a candidate for what, who is probed, and whose frames are whose.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     sync::Arc,
 };
@@ -87,14 +87,7 @@ impl Group {
     /// Follows a plan that replaces another one, which was followed before. Says what has changed.
     pub fn follow(&mut self, before: &Plan, plan: &Plan) -> Changed {
         let has_new_nodes = self.follow_nodes(before, plan);
-        let whole = || (0..before.units.len(), 0..plan.units.len());
-        let (gone, new) = if has_new_nodes { whole() } else { window(&before.units, &plan.units) };
-        let units: Vec<Unit> = plan.units[new.clone()].iter().map(|planned| self.unit(planned)).collect();
-        let keys =
-            |units: &[Arc<PlannedUnit>]| -> BTreeSet<IpAddr> { units.iter().map(|unit| unit.key).collect() };
-        let (keys_gone, keys_now) = (keys(&before.units[gone.clone()]), keys(&plan.units[new.clone()]));
-        self.ranks.forget(keys_gone.difference(&keys_now).copied());
-        let units_gone: Vec<Unit> = self.view.units.splice(gone, units).collect();
+        let (units_gone, units_new) = self.follow_units(&before.units, &plan.units, has_new_nodes);
         let (suppress_gone, suppress_new) = window(&before.suppress, &plan.suppress);
         let suppress_gone: Vec<IpAddr> = self
             .view
@@ -102,8 +95,7 @@ impl Group {
             .splice(suppress_gone, plan.suppress[suppress_new.clone()].iter().copied())
             .collect();
         self.view.failback = plan.failback;
-        let changed =
-            Changed { units_gone, units_new: new, suppress_gone, suppress_new, is_all: has_new_nodes };
+        let changed = Changed { units_gone, units_new, suppress_gone, suppress_new, is_all: has_new_nodes };
         changed.addresses_gone().for_each(|address| self.vips.remove(address));
         changed.addresses_new(&self.view).for_each(|address| self.vips.add(address));
         changed
@@ -124,6 +116,36 @@ impl Group {
             nodes.iter().filter_map(|node| Some((roster.number(&node.name)?, node.name.as_str()))).collect();
         self.ranks.follow(&numbered);
         true
+    }
+
+    /// Says which units are gone or have changed, and where the new ones and the changed ones stand. Those that are the same
+    /// objects as before stay what they are, unless `is_all`.
+    fn follow_units(
+        &mut self,
+        before: &[Arc<PlannedUnit>],
+        now: &[Arc<PlannedUnit>],
+        is_all: bool,
+    ) -> (Vec<Unit>, Vec<usize>) {
+        let (gone, new) = if is_all { (0..before.len(), 0..now.len()) } else { window(before, now) };
+        let begin = new.start;
+        let (before, now) = (&before[gone.clone()], &now[new]);
+        let mut same: HashMap<*const PlannedUnit, usize> = HashMap::new();
+        if !is_all {
+            same.extend((0..).zip(before).map(|(at, unit)| (Arc::as_ptr(unit), at)));
+        }
+        let mut old: Vec<Option<Unit>> = self.view.units.drain(gone).map(Some).collect();
+        let stays = |unit| same.remove(&Arc::as_ptr(unit)).and_then(|at| old[at].take());
+        let kept: Vec<Option<Unit>> = now.iter().map(stays).collect();
+        let is_new = |&(_, kept): &(usize, &Option<Unit>)| kept.is_none();
+        let new: Vec<usize> = (0..).zip(&kept).filter(is_new).map(|(at, _)| at).collect();
+        let keys_gone: BTreeSet<IpAddr> =
+            before.iter().zip(&old).filter_map(|(unit, old)| old.as_ref().map(|_| unit.key)).collect();
+        let keys_now: BTreeSet<IpAddr> = new.iter().map(|&at| now[at].key).collect();
+        self.ranks.forget(keys_gone.difference(&keys_now).copied());
+        let units: Vec<Unit> =
+            kept.into_iter().zip(now).map(|(kept, unit)| kept.unwrap_or_else(|| self.unit(unit))).collect();
+        self.view.units.splice(begin..begin, units);
+        (old.into_iter().flatten().collect(), new.into_iter().map(|at| begin + at).collect())
     }
 
     fn unit(&mut self, planned: &PlannedUnit) -> Unit {

@@ -83,20 +83,52 @@ fn plans() -> impl Strategy<Value = Vec<Plan>> {
     prop::collection::vec(plan, 1..6)
 }
 
+/// As a cluster gives them: what has not changed is the same object, and no two units have a VIP in common.
+fn plans_that_share_units() -> impl Strategy<Value = Vec<Plan>> {
+    let candidates = [(1, 0), (0, 1), (2, 2)].map(|(node, score)| -> Arc<[Candidate]> {
+        [candidate(0, 0), candidate(1, 0), candidate(node, score)].into()
+    });
+    let unit_at = move |last: u8| {
+        let variants = candidates.each_ref().map(|candidates| {
+            unit(&[IpAddr::from([10, 77, 1, last])], Some(Arc::clone(candidates))).expect("a VIP")
+        });
+        prop::option::of(prop::sample::select(variants.to_vec()))
+    };
+    let units = (0..8).map(unit_at).collect::<Vec<_>>();
+    let plan = (2..4_u8, units).prop_map(|(count, units)| Plan {
+        nodes: Some(nodes(count)),
+        units: units.into_iter().flatten().collect(),
+        ..Plan::default()
+    });
+    prop::collection::vec(plan, 1..8)
+}
+
+/// Fails unless looking at what has changed comes to the same as looking at everything.
+fn assert_same(plans: &[Plan]) -> Result<(), TestCaseError> {
+    let mut followers = [Follower::new(true), Follower::new(false)];
+    for (plan, number) in plans.iter().zip(1..) {
+        let [all, some] = followers.each_mut().map(|follower| {
+            follower.follow(plan, number * S);
+            let messages = follower.holding.due(number * S, 1_000);
+            let is_vip =
+                (0..8).map(|last| follower.group.is_vip([10, 77, 1, last].into())).collect::<Vec<_>>();
+            let needs = follower.holding.needs(2).map(|need| need.predecessors.to_vec()).collect::<Vec<_>>();
+            (follower.holding.desired(), follower.holding.take_changes(), messages, needs, is_vip)
+        });
+        prop_assert_eq!(all, some);
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn what_follows_from_changes_is_what_follows_from_the_whole(plans in plans()) {
-        let mut followers = [Follower::new(true), Follower::new(false)];
-        for (plan, number) in plans.iter().zip(1..) {
-            let [all, some] = followers.each_mut().map(|follower| {
-                follower.follow(plan, number * S);
-                let messages = follower.holding.due(number * S, 1_000);
-                let is_vip = (0..8).map(|last| follower.group.is_vip([10, 77, 1, last].into())).collect::<Vec<_>>();
-                let needs = follower.holding.needs(2).map(|need| need.predecessors.to_vec()).collect::<Vec<_>>();
-                (follower.holding.desired(), follower.holding.take_changes(), messages, needs, is_vip)
-            });
-            prop_assert_eq!(all, some);
-        }
+        assert_same(&plans)?;
+    }
+
+    #[test]
+    fn units_that_are_the_same_objects_stay_what_they_are(plans in plans_that_share_units()) {
+        assert_same(&plans)?;
     }
 }
 
