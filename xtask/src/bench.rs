@@ -3,6 +3,7 @@
 mod answers;
 mod failover;
 mod figures;
+mod reconcile;
 mod scale;
 mod start;
 mod tax;
@@ -46,6 +47,15 @@ pub enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// How the agent follows a large cluster: first sync, one change, a lost node, idleness (root; about 5 minutes)
+    Reconcile {
+        /// How often an agent is started, and a node cut off
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+        /// Print the figures as JSON, and nothing else
+        #[arg(long)]
+        json: bool,
+    },
     /// What the core costs with 1 000 nodes and 10 000 VIPs, and how they fare when a rack is lost (about a minute)
     Scale {
         /// Print the figures as JSON, and nothing else
@@ -76,6 +86,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
         Bench::Start { options: Options { rounds, json } } => start::run(rounds, json),
         Bench::Tax { options: Options { rounds, json } } => tax::run(rounds, json),
         Bench::Failover { rounds, json } => failover::run(rounds, json),
+        Bench::Reconcile { rounds, json } => reconcile::run(rounds, json),
         Bench::Scale { json } => scale::run(json),
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     debian::{Needed, ensure_installed, needed},
     testbed::{self, Agent, AgentOptions, Host, Prober, VipMap, cabled},
 };
+pub(super) use idle::resident_mb;
 
 const TOOLS: [Needed; 2] = [needed("ip", "iproute2"), needed("bpftool", "bpftool")];
 
@@ -52,7 +53,7 @@ pub(super) fn run(rounds: u32, json: bool) -> anyhow::Result<()> {
     figures.add(what, percentile(&announces, 50), "ms", Limit::None);
     let (mut agent, ..) = start(&node)?;
     changes(&agent, rounds, &mut figures)?;
-    figures.add("memory, resident", idle::resident_mb(agent.pid()?)?, "MB", Limit::AtMost(30.0));
+    figures.add("memory, resident", resident_mb(agent.pid()?)?, "MB", Limit::AtMost(30.0));
     idle::measure(&agent, &mut figures)?;
     restart(&mut agent, &client, &mut figures)?;
     figures.conclude()

@@ -36,16 +36,8 @@ impl<'a> KubeGroup<'a> {
     /// When one does not become ready.
     pub fn start(hosts: &'a Hosts, plane: &'a ControlPlane, options: &AgentOptions) -> anyhow::Result<Self> {
         let mut agents = Vec::new();
-        for (number, node) in hosts.nodes.iter().enumerate() {
-            let mut options = options.clone();
-            let state = plane.state_directory(&node.name);
-            let arguments =
-                ["--source", "kubernetes", "--node", &node.name, "--namespace", SYSTEM, "--state-dir"];
-            options.arguments.extend(arguments.map(Into::into));
-            options.arguments.push(state.into());
-            options.arguments.extend(["--metrics-address".into(), format!("127.0.0.1:{HEALTH_PORT}").into()]);
-            options.environment.push(("KUBECONFIG", plane.kubeconfig(number).into()));
-            let mut agent = Agent::prepare(node, "", options)?;
+        for number in 0..hosts.nodes.len() {
+            let mut agent = Self::prepare(hosts, plane, number, options)?;
             agent.write_whole_config(CONFIG)?;
             agent.spawn()?;
             agents.push(agent);
@@ -54,6 +46,26 @@ impl<'a> KubeGroup<'a> {
         (0..hosts.nodes.len()).try_for_each(|node| group.wait_ready(node))?;
         plane.set_agents(|_| Some(true))?;
         Ok(group)
+    }
+
+    /// Prepares the agent of a node, which is not started yet.
+    ///
+    /// # Errors
+    /// As [`Agent::prepare`].
+    pub fn prepare(
+        hosts: &'a Hosts,
+        plane: &ControlPlane,
+        number: usize,
+        options: &AgentOptions,
+    ) -> anyhow::Result<Agent<'a>> {
+        let (node, mut options) = (&hosts.nodes[number], options.clone());
+        let arguments =
+            ["--source", "kubernetes", "--node", &node.name, "--namespace", SYSTEM, "--state-dir"];
+        options.arguments.extend(arguments.map(Into::into));
+        options.arguments.push(plane.state_directory(&node.name).into());
+        options.arguments.extend(["--metrics-address".into(), format!("127.0.0.1:{HEALTH_PORT}").into()]);
+        options.environment.push(("KUBECONFIG", plane.kubeconfig(number).into()));
+        Agent::prepare(node, "", options)
     }
 
     /// Waits until a node's agent says that it is ready, as its kubelet does.

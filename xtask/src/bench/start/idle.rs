@@ -34,7 +34,7 @@ pub(super) fn measure(agent: &Agent<'_>, figures: &mut Figures) -> anyhow::Resul
 }
 
 /// Resident memory in MB (10^6 bytes).
-pub(super) fn resident_mb(pid: u32) -> anyhow::Result<f64> {
+pub(in crate::bench) fn resident_mb(pid: u32) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).context("read the agent's status")?;
     let kib = field(&status, "VmRSS:").context("no VmRSS in the agent's status")?;
     Ok(f64::from(u32::try_from(kib)?) * 1_024.0 / 1e6)
