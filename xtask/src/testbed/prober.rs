@@ -32,6 +32,9 @@ pub struct Report {
     pub doubly_answered: u64,
     /// Longest time between two answers, or between an answer and the begin or end of probing.
     pub longest_silence: Duration,
+    /// Longest time over which no request was answered: between the first and the last of them in a row, by when they were sent.
+    /// Unlike the silence it is no longer for a prober that is late itself.
+    pub longest_unanswered: Duration,
     /// From the begin of probing to the last answer.
     pub last_answer: Option<Duration>,
     /// Answers by station.
@@ -109,6 +112,8 @@ struct Probing {
     mac: Mac,
     vip: IpAddr,
     begun: Instant,
+    /// When each request was sent, from the begin of probing.
+    sent: Vec<Duration>,
     /// Who has answered each request.
     answered_by: Vec<Vec<Mac>>,
     last_answer: Option<Instant>,
@@ -118,12 +123,13 @@ struct Probing {
 
 impl Probing {
     fn new(socket: PacketSocket, mac: Mac, vip: IpAddr) -> Self {
-        let (begun, answered_by) = (Instant::now(), Vec::new());
+        let (begun, sent, answered_by) = (Instant::now(), Vec::new(), Vec::new());
         Self {
             socket,
             mac,
             vip,
             begun,
+            sent,
             answered_by,
             last_answer: None,
             longest_silence: Duration::ZERO,
@@ -135,6 +141,7 @@ impl Probing {
         let mut next = self.begun;
         while !stop.load(Ordering::Relaxed) {
             self.socket.send(&question(self.mac, self.vip, self.answered_by.len()))?;
+            self.sent.push(self.begun.elapsed());
             self.answered_by.push(Vec::new());
             next += interval;
             self.receive_until(next)?;
@@ -191,9 +198,36 @@ impl Probing {
             unanswered: count(|by| by == 0),
             doubly_answered: count(|by| by > 1),
             longest_silence,
+            longest_unanswered: longest_unanswered(&self.sent, &self.answered_by),
             last_answer: self.last_answer.map(|at| at - self.begun),
             answers,
             timeline: self.timeline,
         }
+    }
+}
+
+fn longest_unanswered(sent: &[Duration], answered_by: &[Vec<Mac>]) -> Duration {
+    let requests: Vec<(Duration, bool)> =
+        sent.iter().zip(answered_by).map(|(&at, by)| (at, by.is_empty())).collect();
+    let runs = requests.chunk_by(|before, after| before.1 == after.1).filter(|run| run[0].1);
+    runs.map(|run| run[run.len() - 1].0 - run[0].0).max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_requests_without_an_answer_the_longest_row_counts_from_its_first_to_its_last() {
+        let sent = [0, 2, 4, 400, 402, 404, 406].map(Duration::from_millis);
+        let longest = |answered: [bool; 7]| {
+            longest_unanswered(&sent, &answered.map(|is| if is { vec![[2; 6]] } else { Vec::new() }))
+        };
+        let (yes, no) = (true, false);
+        assert_eq!(longest([yes; 7]), Duration::ZERO);
+        assert_eq!(longest([yes, yes, no, yes, yes, yes, yes]), Duration::ZERO, "late after it");
+        assert_eq!(longest([no, no, yes, no, no, no, yes]), Duration::from_millis(4));
+        assert_eq!(longest([yes, no, no, no, yes, yes, no]), Duration::from_millis(398));
+        assert_eq!(longest([yes, yes, yes, yes, no, no, no]), Duration::from_millis(4), "to the end");
     }
 }
