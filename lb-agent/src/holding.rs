@@ -40,11 +40,11 @@ use crate::{
 pub const ASKS: u8 = 3;
 /// Time that each of them is given.
 pub const ASK_INTERVAL_NS: u64 = 50_000_000;
-/// Time between the asks that watch a stranger.
+/// Time between the asks that watch a stranger, for as long as it answers.
 pub const WATCH_INTERVAL_NS: u64 = 2_000_000_000;
 /// Time between two asks of the next in line.
 pub const AUDIT_INTERVAL_NS: u64 = 2_000_000_000;
-/// The same once an ask went without an answer.
+/// The same, and for a stranger, once an ask went without an answer.
 pub const AUDIT_RETRY_NS: u64 = 250_000_000;
 /// Asks without an answer before a VIP is taken by one that is not the first to: they go on for longer than the first
 /// takes, whenever it begins.

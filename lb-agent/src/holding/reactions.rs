@@ -317,7 +317,12 @@ impl Holding {
                 self.hold_mut(at).state = State::Standby(Standby { stranger: Some(mac), ..standby });
             }
             State::Standby(_) | State::Suppressed | State::Leaving => {}
-            State::Contested { stranger, unheard, .. } => self.heard_again(at, stranger, unheard, mac),
+            State::Contested { stranger, unheard, silent } => {
+                self.heard_again(at, stranger, unheard, mac);
+                if silent > 0 {
+                    self.watch_answered(at, now);
+                }
+            }
             State::Holding(_) => {
                 self.tell_conflict(at, mac, now);
                 self.defend(at, DEFEND_INTERVAL_NS, announcements::LAST_STEP, now);

@@ -29,7 +29,7 @@ impl Holding {
                 }
                 let unheard = unheard.saturating_add(1);
                 self.hold_mut(at).state = State::Contested { stranger, unheard, silent: silent + 1 };
-                self.arm(at, Slot::Ask, now + WATCH_INTERVAL_NS, 0);
+                self.arm(at, Slot::Ask, now + AUDIT_RETRY_NS, 0);
                 Some(Message::Ask(None))
             }
             (Slot::Wait, State::Standby(_)) => {
@@ -149,6 +149,11 @@ impl Holding {
     pub(super) fn contest(&mut self, at: Place, stranger: lb_common::wire::ethernet::Mac, now: BoottimeNs) {
         self.changes.push((at, Change::Contested(stranger)));
         self.enter(at, State::Contested { stranger, unheard: 0, silent: 0 });
+        self.arm(at, Slot::Ask, now + WATCH_INTERVAL_NS, 0);
+    }
+
+    /// A stranger that was asked is there: it is asked again in a while.
+    pub(super) fn watch_answered(&mut self, at: Place, now: BoottimeNs) {
         self.arm(at, Slot::Ask, now + WATCH_INTERVAL_NS, 0);
     }
 

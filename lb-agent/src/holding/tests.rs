@@ -592,13 +592,29 @@ fn a_vip_that_a_stranger_answers_for_is_left_alone_until_it_has_been_silent_for_
     play.hear_stranger(Saying::Answer);
     assert_eq!(play.holding.desired()[&place(1)], VipEntry::new(Role::Contested, STRANGER));
     assert_eq!(play.changes(), [Change::Contested(STRANGER)]);
-    assert_eq!(play.until(4_010 * MS), [2_010, 4_010].map(|at| (at, Message::Ask(None))));
+    let asks = |at: &[u64]| at.iter().map(|&at| (at, Message::Ask(None))).collect::<Sent>();
+    assert_eq!(play.until(2_260 * MS), asks(&[2_010, 2_260]), "asked again soon: it may be gone");
+    play.until(2_300 * MS);
     play.hear_stranger(Saying::Answer);
     assert_eq!(play.changes(), [], "the same stranger is no news");
-    assert_eq!(play.until(12_009 * MS).len(), 3);
+    assert_eq!(play.until(4_300 * MS), asks(&[4_300]), "it has answered: there is no hurry");
+    play.hear_stranger(Saying::Answer);
+    assert_eq!(play.until(7_049 * MS), asks(&[6_300, 6_550, 6_800]));
     assert_eq!(play.role(), Role::Contested);
-    play.until(12_160 * MS);
+    assert_eq!(play.until(7_199 * MS), asks(&[7_050, 7_100, 7_150]), "as a newcomer");
+    assert_eq!(play.role(), Role::Suppress);
+    play.until(7_200 * MS);
     assert_eq!(play.role(), Role::Announce);
+}
+
+#[test]
+fn a_strangers_claim_between_two_asks_does_not_put_off_the_next_one() {
+    let mut play = Play::new(candidate(&[ME]));
+    play.until(10 * MS);
+    play.hear_stranger(Saying::Answer);
+    play.until(1_500 * MS);
+    play.hear_stranger(Saying::Announcement);
+    assert_eq!(play.until(2_100 * MS), [(2_010, Message::Ask(None))]);
 }
 
 #[test]

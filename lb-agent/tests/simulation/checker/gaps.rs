@@ -187,10 +187,10 @@ impl Gaps {
         self.writes_accepted_at = now;
     }
 
-    /// Agents notice within the time of three asks, 2 s apart, and then ask like newcomers.
+    /// Agents notice by three asks in a row, of which the first is due within 2 s, and then ask like newcomers.
     pub fn stranger_gone(&mut self, now: BoottimeNs, unit: usize) {
-        use lb_agent::holding::{ASKS, WATCH_INTERVAL_NS};
-        let noticed_ns = (u64::from(ASKS) + 1) * WATCH_INTERVAL_NS;
+        use lb_agent::holding::{ASKS, AUDIT_RETRY_NS, WATCH_INTERVAL_NS};
+        let noticed_ns = WATCH_INTERVAL_NS + u64::from(ASKS) * AUDIT_RETRY_NS;
         self.explained_until[unit] = self.explained_until[unit].max(now + noticed_ns + bounds::SILENT_NS);
     }
 
