@@ -216,6 +216,31 @@ impl Selector {
     }
 }
 
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, requirement) in self.requirements.iter().enumerate() {
+            write!(f, "{}{requirement}", if place > 0 { ", " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+/// As `kubectl get --selector` takes it.
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, operator, values } = self;
+        let list = || values.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        match (operator, values.len()) {
+            (Operator::In, 1) => write!(f, "{key}={}", list()),
+            (Operator::In, _) => write!(f, "{key} in ({})", list()),
+            (Operator::NotIn, 1) => write!(f, "{key}!={}", list()),
+            (Operator::NotIn, _) => write!(f, "{key} notin ({})", list()),
+            (Operator::Exists, _) => f.write_str(key),
+            (Operator::DoesNotExist, _) => write!(f, "!{key}"),
+        }
+    }
+}
+
 impl Requirement {
     fn is_met_by(&self, labels: &Labels) -> bool {
         let value = labels.get(&self.key);

@@ -6,6 +6,7 @@
 
 mod assess;
 mod config_problems;
+mod configuration;
 mod fields;
 mod ground;
 mod nodes;
@@ -24,6 +25,7 @@ use assess::{Assessed, assess};
 use ground::Ground;
 use seen::Seen;
 
+pub use configuration::{AdvertisementInUse, Configuration};
 use serde::Serialize;
 pub use verdict::{
     AddressVerdict, Advertised, NodeVerdict, Outcome, Problem, Reason, ServiceVerdict, Serving, Standing,
@@ -62,6 +64,9 @@ pub struct Selection {
     pub nodes: Arc<BTreeMap<Arc<str>, NodeVerdict>>,
     /// What is wrong with pools and advertisements.
     pub problems: Arc<[Problem]>,
+    /// The pools and advertisements that this follows from.
+    #[serde(skip)]
+    pub configuration: Arc<Configuration>,
 }
 
 impl Selection {
@@ -214,7 +219,7 @@ impl Selector {
     }
 
     fn look(&self) -> Selection {
-        let Ground { nodes, members, interfaces, problems, .. } = &self.ground;
+        let Ground { nodes, members, interfaces, problems, configuration, .. } = &self.ground;
         let plan = Plan {
             interfaces: interfaces.clone(),
             nodes: Some(members.clone()),
@@ -227,6 +232,7 @@ impl Selector {
             services: self.verdicts.clone(),
             nodes: Arc::clone(nodes),
             problems: Arc::clone(problems),
+            configuration: Arc::clone(configuration),
         }
     }
 }

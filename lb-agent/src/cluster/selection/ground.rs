@@ -9,6 +9,7 @@ use std::{
 use super::{
     Options,
     config_problems::config_problems,
+    configuration::{self, AdvertisementInUse, Configuration},
     fields::{Entry, Field, Fields},
     nodes,
     verdict::{Advertised, NodeVerdict, Problem},
@@ -29,6 +30,7 @@ pub(super) struct Ground {
     pub(super) members: Vec<roster::Node>,
     pub(super) interfaces: Interfaces,
     pub(super) problems: Arc<[Problem]>,
+    pub(super) configuration: Arc<Configuration>,
     pub(super) fields: Fields,
     own_addresses: HashMap<IpAddr, Arc<str>>,
     pools: Vec<PoolGround>,
@@ -52,7 +54,7 @@ struct AdvertisementGround {
     name: Arc<str>,
     advertisement: Arc<Advertisement>,
     /// All, with what it prefers them by.
-    nodes: BTreeMap<Arc<str>, i64>,
+    nodes: Arc<BTreeMap<Arc<str>, i64>>,
     selects_me: bool,
 }
 
@@ -69,7 +71,7 @@ impl Ground {
         let nodes = nodes::verdicts(cluster);
         let nodes = if nodes == *before.nodes { before.nodes } else { Arc::new(nodes) };
         let advertisement = |(name, advertisement): (&String, &Arc<Advertisement>)| {
-            let nodes = selected_nodes(advertisement, cluster, &nodes);
+            let nodes = Arc::new(selected_nodes(advertisement, cluster, &nodes));
             AdvertisementGround {
                 name: name.as_str().into(),
                 advertisement: Arc::clone(advertisement),
@@ -85,10 +87,16 @@ impl Ground {
             advertisements: selecting(&advertisements, name, &pool.labels),
         };
         let problems = config_problems(cluster);
+        let configuration = configuration(cluster, &advertisements);
         Self {
             members: nodes::members(&nodes),
             interfaces: interfaces(&options.interfaces, &advertisements),
             problems: if problems == *before.problems { before.problems } else { problems.into() },
+            configuration: if configuration == *before.configuration {
+                before.configuration
+            } else {
+                Arc::new(configuration)
+            },
             fields: Fields::new(nodes.iter(), before.fields),
             own_addresses: nodes::own_addresses(cluster, &nodes),
             pools: cluster.pools.iter().map(pool).collect(),
@@ -130,7 +138,7 @@ impl Ground {
     fn add_up(&mut self, selecting: &[usize]) -> Sum {
         let advertisements = || selecting.iter().map(|&number| &self.advertisements[number]);
         let mut nodes: BTreeMap<Arc<str>, i64> = BTreeMap::new();
-        for (node, score) in advertisements().flat_map(|advertisement| &advertisement.nodes) {
+        for (node, score) in advertisements().flat_map(|advertisement| &*advertisement.nodes) {
             *nodes.entry(Arc::clone(node)).or_default() += score;
         }
         let by: Vec<Arc<str>> =
@@ -149,6 +157,20 @@ impl Ground {
         let advertised = known.unwrap_or_else(|| Arc::new(advertised));
         self.advertised.insert(by, Arc::clone(&advertised));
         Sum { advertised, field }
+    }
+}
+
+/// What all this is made from, for whoever asks why.
+fn configuration(cluster: &Cluster, advertisements: &[AdvertisementGround]) -> Configuration {
+    let advertisement = |AdvertisementGround { name, advertisement, nodes, selects_me: _ }: &_| {
+        let (object, nodes) = (Arc::clone(advertisement), Arc::clone(nodes));
+        (Arc::clone(name), AdvertisementInUse { object, nodes })
+    };
+    let pool = |(name, pool): (&String, &Arc<Pool>)| (name.as_str().into(), Arc::clone(pool));
+    Configuration {
+        pools: cluster.pools.iter().map(pool).collect(),
+        advertisements: advertisements.iter().map(advertisement).collect(),
+        rejected: configuration::rejected(cluster),
     }
 }
 
@@ -193,7 +215,7 @@ fn any_or_all(selectors: &[Selector], labels: &Labels) -> bool {
 
 impl Advertisement {
     /// Whether it selects a pool: by its name or by its labels; all, where it says neither.
-    pub(super) fn selects_pool(&self, name: &str, labels: &Labels) -> bool {
+    pub(crate) fn selects_pool(&self, name: &str, labels: &Labels) -> bool {
         let is_for_all = self.pools.is_empty() && self.pool_selectors.is_empty();
         is_for_all
             || self.pools.contains(name)

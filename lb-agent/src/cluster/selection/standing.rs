@@ -18,6 +18,13 @@ impl Selection {
         Some(self.nodes.iter().map(standing).collect())
     }
 
+    /// One Node's standing. `None` for a Service or a Node that is not known.
+    #[must_use]
+    pub fn standing_of(&self, service: &ObjectName, node: &str) -> Option<Standing> {
+        let (name, node) = self.nodes.get_key_value(node)?;
+        Some(self.standing(self.services.get(service)?, name, node))
+    }
+
     fn standing(&self, verdict: &ServiceVerdict, name: &Arc<str>, node: &NodeVerdict) -> Standing {
         let obstacle = obstacle(node).or_else(|| verdict.obstacle(name));
         match (obstacle, &verdict.outcome) {

@@ -92,11 +92,19 @@ fn a_service_with_an_address_and_an_endpoint_is_announced_by_one_of_all_nodes() 
         is_ready: true,
         addresses: vec![[192, 168, 0, last].into()],
     };
+    let nodes = ["n1", "n2", "n3"].map(|name| (name.into(), 0));
+    let all = AdvertisementInUse { object: Arc::new(advertisement()), nodes: Arc::new(nodes.into()) };
+    let configuration = Configuration {
+        pools: [("pool".into(), Arc::clone(&index.cluster().pools["pool"]))].into(),
+        advertisements: [("all".into(), all)].into(),
+        rejected: [].into(),
+    };
     let expected = Selection {
         plan,
         services: [(named("default/web"), Arc::new(verdict))].into(),
         nodes: Arc::new([("n1".into(), node(1)), ("n2".into(), node(2)), ("n3".into(), node(3))].into()),
         problems: [].into(),
+        configuration: Arc::new(configuration),
     };
     assert_eq!(*selection, expected);
 }
