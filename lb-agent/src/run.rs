@@ -151,11 +151,11 @@ fn publish(agent: &mut Agent, reports: &watch::Sender<Arc<Report>>) {
 fn answer(agent: &Agent, source: &Source, (question, reply): Asked) {
     let now = clock::boottime_ns();
     let answer = match question.about {
-        Some(about) => match source.find(&about) {
-            Ok(vips) => agent.explain(vips, now),
+        Some(about) => match source.find(&about, now) {
+            Ok(subjects) => agent.explain(subjects, now),
             Err(why) => Answer::Unknown(why),
         },
-        None => agent.summary(now),
+        None => agent.summary(source.survey(now), now),
     };
     // Whoever asked may have gone.
     let _ = reply.send(answer);

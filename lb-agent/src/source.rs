@@ -4,7 +4,7 @@ mod cluster;
 mod file;
 mod settings;
 
-use std::{net::IpAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 pub use cluster::ClusterSource;
@@ -12,7 +12,7 @@ pub use file::FileSource;
 pub use settings::SettingsFile;
 
 use crate::{
-    explain::Step,
+    explain::{Subject, Survey},
     model::{BoottimeNs, Interface},
     plan::Plan,
 };
@@ -81,10 +81,19 @@ impl Source {
     ///
     /// # Errors
     /// When it is about nothing that is known, and what to ask instead.
-    pub fn find(&self, about: &str) -> Result<Vec<(IpAddr, Vec<Step>)>, String> {
+    pub fn find(&self, about: &str, now: BoottimeNs) -> Result<Vec<Subject>, String> {
         match self {
-            Self::File(file) => file.find(about),
-            Self::Cluster(cluster) => cluster.find(about),
+            Self::File(file) => file.find(about).map(|subject| vec![subject]),
+            Self::Cluster(cluster) => cluster.find(about, now),
+        }
+    }
+
+    /// What it says of all VIPs, in short; a file says no more than that they are there.
+    #[must_use]
+    pub fn survey(&self, now: BoottimeNs) -> Survey {
+        match self {
+            Self::File(_) => Survey::default(),
+            Self::Cluster(cluster) => cluster.survey(now),
         }
     }
 

@@ -1,12 +1,12 @@
 //! What the agent says of itself: the report, and explanations.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use super::Agent;
 use crate::{
     attach::{self, Pin},
     explain::{
-        Answer, Explanation, Step, Summary,
+        Answer, Explanation, List, Origin, Subject, Summary, Survey, Verdict,
         facts::{CandidateFacts, EntryFacts, Facts, LeaseFacts},
     },
     model::{BoottimeNs, Interface, Place},
@@ -42,47 +42,69 @@ impl Agent {
         addresses.map(|&(address, _)| address).filter(|&address| !self.group.is_vip(address))
     }
 
-    /// Explains VIPs; of each the source has given its own steps.
+    /// Explains VIPs, of each of which the source has told where it comes from.
     #[must_use]
-    pub fn explain(&self, vips: Vec<(IpAddr, Vec<Step>)>, now: BoottimeNs) -> Answer {
-        let explain = |(vip, source)| Explanation {
-            vip,
-            node: self.group.node_name(self.group.me()).to_string(),
-            source,
-            interfaces: self
-                .usable()
-                .map(|interface| {
-                    let place = Place { ifindex: interface.index, address: vip };
-                    self.facts(place, interface, self.entry(place, now), now).explain()
-                })
-                .collect(),
+    pub fn explain(&self, subjects: Vec<Subject>, now: BoottimeNs) -> Answer {
+        let explain = |Subject { about, vip, steps, origin }| {
+            let on = |interface: &Interface| {
+                let place = Place { ifindex: interface.index, address: vip? };
+                Some(self.facts(place, interface, self.entry(place, now), &origin, now).explain())
+            };
+            Explanation {
+                about,
+                vip,
+                node: self.group.node_name(self.group.me()).to_string(),
+                source: steps,
+                interfaces: self.usable().filter_map(on).collect(),
+                nobody: origin.nobody,
+            }
         };
-        Answer::Explained(vips.into_iter().map(explain).collect())
+        Answer::Explained(subjects.into_iter().map(explain).collect())
     }
 
     /// Every VIP, with a verdict only.
     #[must_use]
-    pub fn summary(&self, now: BoottimeNs) -> Answer {
-        let mut summaries = Vec::new();
+    pub fn summary(&self, survey: Survey, now: BoottimeNs) -> Answer {
+        let Survey { view, mut vips, without_vip } = survey;
+        let mut lines = Vec::new();
+        let mut met = BTreeSet::new();
         for interface in self.usable() {
             let units = self.holding.accounts().filter(|(at, _)| at.ifindex == interface.index);
             let places = units.flat_map(|(at, account)| {
                 account.vips.iter().map(move |&address| Place { ifindex: at.ifindex, address })
             });
-            summaries.extend(places.map(|place| {
-                let entry = self.mirror.entry(place).map(|entry| EntryFacts {
-                    role: entry.role(),
-                    mac: entry.mac,
-                    requests: 0,
-                    answers: 0,
-                    last_answer_ago_ms: None,
-                });
-                let verdict = self.facts(place, interface, entry, now).verdict();
-                Summary { vip: place.address, interface: interface.name.clone(), verdict }
+            lines.extend(places.map(|place| {
+                met.insert(place.address);
+                let origin = vips.get(&place.address).cloned().unwrap_or_default();
+                self.line(place, interface, origin, now)
             }));
         }
-        summaries.sort_by_key(|summary| summary.vip);
-        Answer::List(summaries)
+        vips.retain(|vip, _| !met.contains(vip));
+        lines.extend(vips.into_iter().map(|(vip, Origin { services, nobody, not_here })| {
+            let because =
+                nobody.or(not_here).unwrap_or_else(|| "no interface of this node carries it".to_owned());
+            let verdict = Verdict { answers: false, because };
+            Summary { vip: Some(vip), services, interface: None, verdict }
+        }));
+        lines.sort_by_key(|line| line.vip);
+        lines.extend(without_vip.into_iter().map(|(service, because)| {
+            let verdict = Verdict { answers: false, because };
+            Summary { vip: None, services: vec![service], interface: None, verdict }
+        }));
+        Answer::List(List { view, lines })
+    }
+
+    fn line(&self, place: Place, interface: &Interface, origin: Origin, now: BoottimeNs) -> Summary {
+        let entry = self.mirror.entry(place).map(|entry| EntryFacts {
+            role: entry.role(),
+            mac: entry.mac,
+            requests: 0,
+            answers: 0,
+            last_answer_ago_ms: None,
+        });
+        let verdict = self.facts(place, interface, entry, &origin, now).verdict();
+        let interface = Some(interface.name.clone());
+        Summary { vip: Some(place.address), services: origin.services, interface, verdict }
     }
 
     fn facts(
@@ -90,6 +112,7 @@ impl Agent {
         place: Place,
         interface: &Interface,
         entry: Option<EntryFacts>,
+        origin: &Origin,
         now: BoottimeNs,
     ) -> Facts {
         let account = self.holding.account(place);
@@ -124,6 +147,8 @@ impl Agent {
                 _ => LeaseFacts::Lapsed((now - valid_until) / 1_000_000),
             },
             is_drained: self.is_drained,
+            nobody: origin.nobody.clone(),
+            not_here: origin.not_here.clone(),
         }
     }
 

@@ -78,6 +78,10 @@ pub struct Facts {
     pub lease: LeaseFacts,
     /// The node is drained.
     pub is_drained: bool,
+    /// Why no node is to announce it, by its source.
+    pub nobody: Option<String>,
+    /// Why this node is no candidate, by its source.
+    pub not_here: Option<String>,
 }
 
 impl Facts {
@@ -160,8 +164,14 @@ impl Facts {
                 _ if self.is_drained => "the node is drained".to_owned(),
                 _ if !self.is_running => "the interface is down".to_owned(),
                 _ if self.candidates.iter().any(|candidate| candidate.is_me) => "it is not announced yet".to_owned(),
-                _ if self.candidates.is_empty() => "it is a VIP of others".to_owned(),
-                _ => "this node is no candidate for it".to_owned(),
+                _ if self.candidates.is_empty() => match &self.nobody {
+                    Some(why) => why.clone(),
+                    None => "it is a VIP of others".to_owned(),
+                },
+                _ => match &self.not_here {
+                    Some(why) => format!("this node is no candidate for it: {why}"),
+                    None => "this node is no candidate for it".to_owned(),
+                },
             },
             Stance::Contested(station) => {
                 format!("{} answers for it, which is no node of the group", MacText(*station))
@@ -246,7 +256,10 @@ impl Facts {
             (Some(Role::Suppress | Role::Contested), _) => {
                 (false, stance.unwrap_or_else(|| "the map says so".to_owned()))
             }
-            (Some(Role::SelfTest) | None, _) => (false, "the kernel's map does not have it".to_owned()),
+            (Some(Role::SelfTest) | None, _) => match &self.nobody {
+                Some(why) => (false, why.clone()),
+                None => (false, "the kernel's map does not have it".to_owned()),
+            },
         };
         Verdict { answers, because }
     }

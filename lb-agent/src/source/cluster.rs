@@ -1,6 +1,6 @@
 //! The cluster, with the file beside it.
 
-use std::{net::IpAddr, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use tokio::sync::watch;
@@ -9,7 +9,7 @@ use super::{News, SettingsFile};
 use crate::{
     cluster::selection::{self, Selection},
     config::ClusterConfig,
-    explain::Step,
+    explain::{self, Subject, Survey, service::Told},
     kubernetes::{self, client},
     metrics::{Metrics, View},
     model::BoottimeNs,
@@ -143,9 +143,26 @@ impl ClusterSource {
     ///
     /// # Errors
     /// When it is about nothing that is known, and what to ask instead.
-    pub fn find(&self, about: &str) -> Result<Vec<(IpAddr, Vec<Step>)>, String> {
-        let _ = &self.selection;
-        Err(format!("{about}: not yet"))
+    pub fn find(&self, about: &str, now: BoottimeNs) -> Result<Vec<Subject>, String> {
+        self.told().find(about, &self.quality(now))
+    }
+
+    /// All VIPs, in short.
+    #[must_use]
+    pub fn survey(&self, now: BoottimeNs) -> Survey {
+        self.told().survey(&self.quality(now))
+    }
+
+    fn told(&self) -> Told<'_> {
+        Told { selection: &self.selection, options: &self.options }
+    }
+
+    fn quality(&self, now: BoottimeNs) -> explain::view::View {
+        explain::view::View {
+            is_from_disk: self.is_from_disk,
+            is_stale: self.kubernetes.is_stale(now),
+            last_word_ago_ns: self.kubernetes.last_word(now).map(|at| now.saturating_sub(at)),
+        }
     }
 
     /// What the cluster comes to, and why.

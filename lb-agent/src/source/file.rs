@@ -14,7 +14,7 @@ use super::{News, node_name};
 use crate::{
     config::{self, Config},
     election,
-    explain::Step,
+    explain::{Origin, Step, Subject},
     model::Interface,
     netlink,
     plan::{Interfaces, Plan, PlannedUnit},
@@ -125,7 +125,7 @@ impl FileSource {
     ///
     /// # Errors
     /// When it is none, or none of the file.
-    pub fn find(&self, about: &str) -> Result<Vec<(IpAddr, Vec<Step>)>, String> {
+    pub fn find(&self, about: &str) -> Result<Subject, String> {
         let file = self.path.display();
         let vip: IpAddr = about.parse().map_err(|_| {
             format!("`{about}` is no address; the VIPs come from {file}, so ask for one of its addresses")
@@ -145,7 +145,7 @@ impl FileSource {
                 ));
             }
         };
-        Ok(vec![(vip, vec![step])])
+        Ok(Subject { about: vip.to_string(), vip: Some(vip), steps: vec![step], origin: Origin::default() })
     }
 
     /// Says which interfaces of the configuration are not there, once.

@@ -24,6 +24,8 @@ fn held() -> Facts {
         entry: Some(entry(Role::Announce, MAC)),
         lease: LeaseFacts::Valid(28_500),
         is_drained: false,
+        nobody: None,
+        not_here: None,
     }
 }
 
@@ -38,8 +40,10 @@ fn verdict(facts: &Facts) -> String {
 #[test]
 fn a_vip_that_is_held_is_explained_from_its_source_to_its_last_answer() {
     let explanation = Explanation {
-        vip: "10.77.1.10".parse().unwrap(),
+        about: "10.77.1.10".to_owned(),
+        vip: Some("10.77.1.10".parse().unwrap()),
         node: "n1".to_owned(),
+        nobody: None,
         source: vec![Step::new("source", true, "lb.yaml:3 names it in `vips`")],
         interfaces: vec![held().explain()],
     };
@@ -111,6 +115,19 @@ fn the_verdict_names_what_keeps_the_node_from_answering() {
             Facts { candidates: vec![candidate("n2", None)], ..suppressed() },
             "no, because this node is no candidate for it",
         ),
+        (
+            Facts {
+                candidates: vec![candidate("n2", None)],
+                not_here: Some("no endpoint there".to_owned()),
+                ..suppressed()
+            },
+            "no, because this node is no candidate for it: no endpoint there",
+        ),
+        (
+            Facts { candidates: Vec::new(), nobody: Some("no pool".to_owned()), ..suppressed() },
+            "no, because no pool",
+        ),
+        (Facts { entry: None, nobody: Some("no pool".to_owned()), ..suppressed() }, "no, because no pool"),
         (
             Facts {
                 stance: Some(Stance::Contested(STRANGER)),
