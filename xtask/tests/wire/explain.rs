@@ -1,12 +1,14 @@
 //! `lb-agent explain` says who answers for a VIP, and why, as the wire has it.
 
+use std::{thread, time::Duration};
+
 use nix::sys::signal::Signal;
 use xtask::testbed::{Agent, AgentOptions, Hosts, mac_text};
 
 use crate::{Bed, VIP, VIP_ADDRESS, short_lease};
 
 /// Waits until the explanation of a VIP has these words, each in a line of its own.
-fn wait_explained(agent: &Agent<'_>, vip: &str, words: &[&str]) -> anyhow::Result<()> {
+pub(crate) fn wait_explained(agent: &Agent<'_>, vip: &str, words: &[&str]) -> anyhow::Result<()> {
     let has_all = |text: &str| words.iter().all(|words| text.lines().any(|line| line.contains(words)));
     let result =
         agent.wait_for("the explanation", |agent| agent.explain(vip).is_ok_and(|text| has_all(&text)));
@@ -107,5 +109,48 @@ fn who_cannot_be_asked_and_what_cannot_be_explained_is_told_with_a_remedy() -> a
     agent.end(Signal::SIGTERM)?;
     let told = refused(&agent, VIP)?;
     assert!(told.contains("no agent listens at ") && told.contains("lb-agent status"), "{told}");
+    Ok(())
+}
+
+#[test]
+fn after_a_lapsed_lease_the_vip_is_explained_as_taken_anew() -> anyhow::Result<()> {
+    let bed = Bed::new()?;
+    let agent = bed.agent_with(short_lease())?;
+    agent.signal(Signal::SIGSTOP)?;
+    thread::sleep(Duration::from_secs(4));
+    agent.signal(Signal::SIGCONT)?;
+    agent.wait_for("the lapse told", |agent| agent.log().contains("the lease has lapsed"))?;
+    let taken = "last taken      nobody else answered for it";
+    wait_explained(
+        &agent,
+        VIP,
+        &[taken, "+ lease           it ends in ", "answers: yes, because this node holds it"],
+    )
+}
+
+#[test]
+fn the_node_is_called_as_the_command_line_or_the_environment_says() -> anyhow::Result<()> {
+    let bed = Bed::new()?;
+    let by_argument =
+        AgentOptions { arguments: vec!["--node".into(), "by-argument".into()], ..AgentOptions::default() };
+    let by_environment =
+        AgentOptions { environment: vec![("LB_NODE", "by-environment".into())], ..AgentOptions::default() };
+    for (options, name) in [(by_argument, "by-argument"), (by_environment, "by-environment")] {
+        let mut agent = Agent::prepare(&bed.node, "", options)?;
+        agent.write_whole_config(&format!("interfaces: [eth0]\n{}\n", bed.config()))?;
+        agent.spawn()?;
+        wait_explained(
+            &agent,
+            VIP,
+            &[&format!("{VIP}, as node {name} sees it"), &format!("{name}: this node")],
+        )?;
+        agent.end(Signal::SIGTERM)?;
+        agent.write_config(&bed.config())?;
+        agent.spawn()?;
+        assert!(!agent.wait_end()?, "it goes by two names:\n{}", agent.log());
+        let contradiction =
+            format!("`node` is node, but --node or LB_NODE says {name}; take one of the two out");
+        assert!(agent.log().contains(&contradiction), "{}", agent.log());
+    }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! A node that starts: it asks before it announces, and leaves to a stranger what that one answers for.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, thread, time::Duration};
 
 use xtask::testbed::{Agent, AgentOptions, Host, mac_text, witness::Tcpdump};
 
@@ -72,4 +72,36 @@ fn what_a_stranger_answers_for_is_left_to_it_and_taken_when_it_falls_silent() ->
     change("delete")?;
     bed.wait_role(&agent, "announce")?;
     bed.assert_answered()
+}
+
+#[test]
+fn a_stranger_that_stops_leaves_a_gap_of_three_seconds_at_most() -> anyhow::Result<()> {
+    /// The next ask within 2 s, three in a row within 750 ms, the newcomer's three within 150 ms; the rest is for a busy machine.
+    const GAP: Duration = Duration::from_millis(3_500);
+    let mut bed = Bed::of_all_kinds()?;
+    let stranger = bed.segment.host("stranger")?;
+    let change = |what: &str| {
+        bed.vips().try_for_each(|vip| stranger.netns.ip(&format!("address {what} {vip} dev eth0")))
+    };
+    let mut gaps = Vec::new();
+    for round in 0..4 {
+        change("add")?;
+        let mut agent = Agent::prepare(&bed.node, &bed.config(), AgentOptions::default())?;
+        agent.spawn()?;
+        bed.wait_role(&agent, "contested")?;
+        let probers = bed.probers()?;
+        thread::sleep(Duration::from_millis(300 + 500 * round)); // somewhere between two asks
+        change("delete")?;
+        bed.wait_role(&agent, "announce")?;
+        bed.assert_answered()?;
+        for (vip, report) in bed.vips().zip(probers.finish()?) {
+            println!("{vip}: {:?} without an answer", report.longest_silence);
+            assert_eq!(report.answers.len(), 2, "{report:?}");
+            gaps.push(report.longest_silence);
+        }
+    }
+    let (least, most) = (gaps.iter().min().expect("gaps"), gaps.iter().max().expect("gaps"));
+    println!("from {least:?} to {most:?}");
+    assert!(*most < GAP, "{most:?} without an answer");
+    Ok(())
 }

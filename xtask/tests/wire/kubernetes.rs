@@ -4,6 +4,8 @@
 //! server where `KUBEBUILDER_ASSETS` names its programs. What needs a fault of the server itself runs on the stand-in alone.
 
 mod bad_input;
+mod discovery;
+mod explain;
 mod faults;
 mod moves;
 mod outages;
