@@ -11,12 +11,17 @@ use anyhow::{Context as _, bail, ensure};
 use lb_common::maps::{Role, VipKey};
 
 use super::cluster::{SERVICES, objects, vip};
-use crate::testbed::{Agent, AgentOptions, ControlPlane, Hosts, KubeGroup, VipMap, api::Api};
+use crate::testbed::{
+    Agent, AgentOptions, ControlPlane, Hosts, KubeGroup, VipMap,
+    api::{Api, Record},
+};
 
 /// Time for the nodes to settle: ten thousand VIPs are asked for three times, ten thousand frames a second.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Without a write for this long, all has been written.
 const QUIET: Duration = Duration::from_secs(3);
+/// Time for that: each VIP has a status that says who announces it.
+const WRITTEN_WITHIN: Duration = Duration::from_mins(10);
 const CONFIG: &str = "interfaces: [eth0]\nfailback: immediate\n";
 
 /// Two nodes that are real, and an API.
@@ -71,15 +76,15 @@ impl Bed {
     /// Waits until the agents write nothing to the API any more.
     pub(super) fn wait_quiet(&self) -> anyhow::Result<()> {
         let api = self.api()?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WRITTEN_WITHIN;
         while Instant::now() < deadline {
             api.forget_requests();
             thread::sleep(QUIET);
-            if api.requests_where(crate::testbed::api::Record::is_write).is_empty() {
+            if api.requests_where(Record::is_write).is_empty() {
                 return Ok(());
             }
         }
-        bail!("the agents go on writing to the API after {PATIENCE:?}")
+        bail!("the agents go on writing to the API after {WRITTEN_WITHIN:?}")
     }
 }
 

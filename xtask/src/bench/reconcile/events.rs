@@ -25,6 +25,7 @@ const APART: u32 = 31;
 /// Measures, for the agent of the first node.
 pub(super) fn measure(bed: &Bed, agent: &Agent<'_>, figures: &mut Figures) -> anyhow::Result<()> {
     figures.say(&format!("{EVENTS} times a Service gets another VIP"));
+    bed.wait_quiet()?;
     let map = open(agent)?;
     let mut took = Vec::new();
     for event in 0..EVENTS {
