@@ -56,6 +56,21 @@ fn the_rules_that_nobody_needed_are_known() -> anyhow::Result<()> {
 }
 
 #[test]
+fn an_apply_that_makes_an_object_needs_the_right_to_create_it() -> anyhow::Result<()> {
+    let library = Library::open()?;
+    let used = || {
+        let (_, used) = library.api.permissions();
+        used.into_iter().map(|permission| permission.verb).collect::<Vec<_>>()
+    };
+    library.api.client().create(shelf("old", json!({"room": "a"})))?;
+    library.reader.apply(shelf("old", json!({"room": "a"})))?;
+    assert_eq!(used(), ["patch"]);
+    library.reader.apply(shelf("new", json!({"room": "a"})))?;
+    assert_eq!(used(), ["create", "patch"]);
+    Ok(())
+}
+
+#[test]
 fn a_token_that_is_revoked_is_no_good() -> anyhow::Result<()> {
     let library = Library::open()?;
     library.api.revoke(&library.api.token(ACCOUNT, "n1"));

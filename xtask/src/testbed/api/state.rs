@@ -202,8 +202,14 @@ impl State {
             namespace: &target.namespace,
             name: &target.name,
         };
-        if !is_admin && !self.rbac.allows(&user.name, action) {
-            return Err(forbidden(user, action));
+        self.check_allowed(user, action)?;
+        let is_there = || {
+            let key = Key { namespace: target.namespace.clone(), name: target.name.clone() };
+            self.store.get(target.kind, &key).is_some()
+        };
+        // Applied, it would be made.
+        if verb == "patch" && target.subresource.is_empty() && !is_there() {
+            self.check_allowed(user, Action { verb: "create", ..action })?;
         }
         let stale = self.faults.stale_at.filter(|_| !is_admin);
         match verb {
@@ -215,6 +221,11 @@ impl State {
             }
             _ => self.write(verb, resource, &target, request, record),
         }
+    }
+
+    fn check_allowed(&mut self, user: &User, action: Action<'_>) -> Result<(), Refusal> {
+        let is_allowed = user.name == ADMIN || self.rbac.allows(&user.name, action);
+        if is_allowed { Ok(()) } else { Err(forbidden(user, action)) }
     }
 
     fn write(
