@@ -15,7 +15,7 @@ pub struct Plan {
     pub nodes: Option<Vec<Node>>,
     /// What one of the nodes announces.
     pub units: Vec<Arc<PlannedUnit>>,
-    /// Known VIPs of others.
+    /// Known VIPs of others, none of which is in a unit.
     pub suppress: Vec<IpAddr>,
     /// When a node that comes back takes its VIPs.
     pub failback: Failback,

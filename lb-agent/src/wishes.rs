@@ -160,8 +160,9 @@ fn suppressed(address: IpAddr, Carrier { interface, .. }: Carrier<'_>) -> Option
 
 /// The part of node `me` in one unit on one interface. A drained node, or one that is no candidate, leaves, and falls silent
 /// at once where nobody could follow it; so does an interface without carrier, or one whose IPv6 has only begun, for the
-/// units that could not be asked for on that account, or one without IPv6 for units that are of IPv6 alone; a unit outside of an interface's prefixes is not asked for there (a
-/// proxy-ARP router would answer). On the interfaces that a unit does not name it is suppressed.
+/// units that could not be asked for on that account, or one without IPv6 for units that are of IPv6 alone. A unit outside
+/// of an interface's prefixes is not asked for there (a proxy-ARP router would answer). On the interfaces that a unit does
+/// not name it is suppressed.
 #[must_use]
 pub fn wish(unit: &Unit, me: NodeId, carrier: Carrier<'_>, is_drained: bool) -> Option<(Place, Wanted)> {
     let (Unit { addresses, order, interfaces: _ }, interface) = (unit, carrier.interface);

@@ -71,11 +71,11 @@ fn plans() -> impl Strategy<Value = Vec<Plan>> {
         .prop_filter_map("no address", |(addresses, candidates)| unit(&addresses, candidates));
     let units = prop::collection::vec(unit, 0..5);
     let suppress = prop::collection::btree_set(address(), 0..3);
-    let plan = (2..4_u8, units, suppress).prop_map(|(count, units, suppress)| Plan {
-        nodes: Some(nodes(count)),
-        units,
-        suppress: suppress.into_iter().collect(),
-        ..Plan::default()
+    let plan = (2..4_u8, units, suppress).prop_map(|(count, units, mut suppress)| {
+        let announced = units.iter().flat_map(|unit| unit.addresses.iter());
+        announced.for_each(|address| _ = suppress.remove(address));
+        let suppress = suppress.into_iter().collect();
+        Plan { nodes: Some(nodes(count)), units, suppress, ..Plan::default() }
     });
     prop::collection::vec(plan, 1..6)
 }
