@@ -108,7 +108,7 @@ impl Telling {
         let object = format!("metadata.name={}{node}", trim::STATE_PREFIX);
         Self {
             ends,
-            teller: Teller::new(node, machine),
+            teller: Teller::new(node, machine, fastrand::f64()),
             writer: Writer::new(client.clone(), namespace, node),
             statuses: Statuses::watch(&client, namespace, labels, story, &changed),
             states: States::watch(&client, namespace, object, story, &changed),

@@ -228,7 +228,11 @@ mod tests {
     use crate::{cluster::objects::ObjectName, outputs::event::Reason};
 
     fn judged(code: u16) -> Outcome {
-        let status = ApiStatus { code, message: "no".to_owned(), ..ApiStatus::default() };
+        judged_by(code, "no")
+    }
+
+    fn judged_by(code: u16, message: &str) -> Outcome {
+        let status = ApiStatus { code, message: message.to_owned(), ..ApiStatus::default() };
         judge("create", "events", &kube::Error::Api(Box::new(status)))
     }
 
@@ -240,6 +244,8 @@ mod tests {
         }
         let rule = "may not create events: no; a rule for that is missing: apply the Role and the ClusterRole of deploy/";
         assert_eq!(judged(403), Outcome::Forbidden(rule.to_owned()));
+        let ending = "unable to create new content in namespace a because it is being terminated";
+        assert_eq!(judged_by(403, ending), Outcome::Overtaken);
         let invalid = "the Kubernetes API does not take it: create events: no";
         assert_eq!(judged(422), Outcome::Refused(invalid.to_owned()));
     }

@@ -79,13 +79,19 @@ pub fn write(
     (!stands).then_some(state)
 }
 
-/// Whether the object says all of that. It may have further labels and annotations.
-fn says(existing: &ConfigurationState, state: &State) -> bool {
+/// Whether the object has these labels and annotations: at most its status is to be changed. It may have further ones.
+#[must_use]
+pub fn is_known_by(existing: &ConfigurationState, state: &State) -> bool {
     let has = |all: Option<&BTreeMap<String, String>>, wanted: &BTreeMap<String, String>| {
         wanted.iter().all(|(key, value)| all.is_some_and(|all| all.get(key) == Some(value)))
     };
     has(existing.metadata.labels.as_ref(), &state.labels)
         && has(existing.metadata.annotations.as_ref(), &state.annotations)
+}
+
+/// Whether the object says all of that.
+fn says(existing: &ConfigurationState, state: &State) -> bool {
+    is_known_by(existing, state)
         && existing.status.as_ref().is_some_and(|existing| has_status(existing, &state.status))
 }
 

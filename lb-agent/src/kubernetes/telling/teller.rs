@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    time::Duration,
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -29,6 +30,9 @@ use crate::{
 const SHOWN_WITHIN_NS: BoottimeNs = 10_000_000_000;
 /// What was refused is tried again after that.
 const REFUSED_FOR_NS: BoottimeNs = 60_000_000_000;
+/// For each node: every agent judges the configuration alike, writes what it makes of it, and hears what the others write. Not
+/// all of them need to do so at once.
+const SPREAD_NS: BoottimeNs = 50_000_000;
 
 /// What stands in the API, and what should.
 pub struct Sight<'a> {
@@ -54,6 +58,10 @@ pub struct Teller {
     created: BTreeMap<ObjectName, (Event, BoottimeNs)>,
     /// The version of the ConfigurationState that was written over and still shows, and for how long that may be.
     written_over: Option<(Option<String>, BoottimeNs)>,
+    /// How long this agent waits with what all have to say, as a part of how long any of them does.
+    share: f64,
+    /// When what it makes of the configuration is to be written, if it is something new.
+    state_due: Option<BoottimeNs>,
     orphans: Orphans,
     /// Kinds that no rule allows to be written.
     forbidden: BTreeMap<&'static str, BoottimeNs>,
@@ -62,8 +70,8 @@ pub struct Teller {
 }
 
 impl Teller {
-    /// For the agent of a node, on a machine. Nothing has been told yet.
-    pub fn new(me: &str, machine: String) -> Self {
+    /// For the agent of a node, on a machine. Nothing has been told yet. `share` is from 0 to 1, by chance.
+    pub fn new(me: &str, machine: String, share: f64) -> Self {
         Self {
             me: me.to_owned(),
             machines: Machines::new(machine),
@@ -71,6 +79,8 @@ impl Teller {
             pending: BTreeSet::new(),
             created: BTreeMap::new(),
             written_over: None,
+            share,
+            state_due: None,
             orphans: Orphans::default(),
             forbidden: BTreeMap::new(),
             refused: BTreeMap::new(),
@@ -136,7 +146,7 @@ impl Teller {
     /// When to look again although nothing has changed.
     pub fn due(&self) -> Option<BoottimeNs> {
         let shown = self.created.values().map(|(_, until)| until);
-        let shown = shown.chain(self.written_over.iter().map(|(_, until)| until));
+        let shown = shown.chain(self.written_over.iter().map(|(_, until)| until)).chain(&self.state_due);
         shown.chain(self.forbidden.values()).chain(self.refused.values()).min().copied()
     }
 
@@ -182,7 +192,14 @@ impl Teller {
         let problems: Vec<String> =
             sight.report.config_problem.iter().cloned().chain(self.namesakes()).collect();
         let own = state::Own { problems: &problems, addresses: &addresses, machines: self.machines.names() };
-        state::write(&self.me, sight.selection, own, sight.state, time)
+        let state = state::write(&self.me, sight.selection, own, sight.state, time);
+        let is_judgement = |state: &State| sight.state.is_some_and(|there| state::is_known_by(there, state));
+        self.state_due = state.as_ref().filter(|state| is_judgement(state)).map(|_| {
+            let nodes = u32::try_from(sight.selection.nodes.len()).unwrap_or(u32::MAX);
+            let spread = Duration::from_nanos(SPREAD_NS).saturating_mul(nodes).mul_f64(self.share);
+            self.state_due.unwrap_or(now + u64::try_from(spread.as_nanos()).unwrap_or(u64::MAX))
+        });
+        state.filter(|_| self.state_due.is_none_or(|due| due <= now))
     }
 }
 

@@ -47,7 +47,7 @@ impl Play {
             ..Report::default()
         };
         Self {
-            teller: Teller::new("n1", "a".to_owned()),
+            teller: Teller::new("n1", "a".to_owned(), 0.0),
             index,
             report,
             statuses: BTreeMap::new(),
@@ -158,7 +158,7 @@ fn a_restart_finds_everything_as_it_should_be_and_writes_nothing() {
     let mut play = Play::new(true);
     play.round();
     play.round();
-    play.teller = Teller::new("n1", "a".to_owned());
+    play.teller = Teller::new("n1", "a".to_owned(), 0.0);
     assert_eq!(play.round(), []);
 }
 
@@ -256,11 +256,30 @@ fn who_does_not_speak_for_all_looks_for_nothing() {
 }
 
 #[test]
+fn what_all_agents_have_to_say_is_spread_and_what_only_this_one_knows_is_not() {
+    let mut play = Play::new(false);
+    play.teller = Teller::new("n1", "a".to_owned(), 1.0);
+    assert_eq!(kinds(&play.round()), ["set state"], "the first is its own matter");
+    play.round();
+    play.index.put("all", advertisement().pools(&["another"]));
+    assert_eq!(play.round(), []);
+    let due = S + 3 * SPREAD_NS;
+    assert_eq!(play.teller.due(), Some(due));
+    play.now = due - 1;
+    assert_eq!(play.round(), []);
+    play.now = due;
+    assert_eq!(kinds(&play.round()), ["set state"]);
+    assert_eq!((play.round(), play.teller.due()), (vec![], None));
+    play.report.addresses.insert(ip("192.168.0.8"));
+    assert_eq!(kinds(&play.round()), ["set state"]);
+}
+
+#[test]
 fn two_agents_of_one_name_say_so_keep_each_others_addresses_and_then_rest() {
     let mut one = Play::new(false);
     one.round();
     let mut other = Play::new(false);
-    other.teller = Teller::new("n1", "b".to_owned());
+    other.teller = Teller::new("n1", "b".to_owned(), 0.0);
     other.report.addresses = [ip("192.168.0.7")].into();
     (other.state, other.version) = (one.state.clone(), one.version);
     let mut writes = 0;
