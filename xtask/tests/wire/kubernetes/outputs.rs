@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use xtask::testbed::{
     Agent, AgentOptions, ControlPlane, Families, LoadBalancer, SYSTEM,
     api::{At, Permission},
+    mac_text,
 };
 
 use super::{Cluster, web};
@@ -188,6 +189,25 @@ fn a_service_that_nobody_may_announce_has_an_event_and_only_one() -> anyhow::Res
     thread::sleep(Duration::from_secs(2));
     let told = failures();
     assert!(told.len() == 1 && told[0].starts_with("none of the Nodes"), "{told:?}");
+    Ok(())
+}
+
+#[test]
+fn a_stranger_that_has_the_address_is_an_event_and_only_one() -> anyhow::Result<()> {
+    let cluster = Cluster::new(Families::V4)?;
+    let kube = cluster.start()?;
+    let (_, web) = web(Families::V4);
+    cluster.hosts.client.netns.ip("address add 10.77.1.10/16 dev eth0")?;
+    cluster.plane.set_service(&web)?;
+    let conflicts = || -> Vec<String> {
+        let events = cluster.plane.events("default").unwrap_or_default();
+        events.into_iter().filter(|(reason, _)| reason == "AddressConflict").map(|(_, note)| note).collect()
+    };
+    let claim = format!("{} claims 10.77.1.10 on eth0", mac_text(cluster.hosts.client.mac));
+    kube.wait_for("the event AddressConflict", |_| conflicts().iter().any(|note| note.starts_with(&claim)))?;
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(conflicts().len(), 1, "{:?}", conflicts());
+    cluster.plane.assert_nothing_refused();
     Ok(())
 }
 
