@@ -10,7 +10,18 @@ use xtask::testbed::{
     mac_text,
 };
 
-use super::{Cluster, web};
+use super::{Cluster, on_each_api, web};
+
+on_each_api! {
+    for IPv4 {
+        who_announces_a_service_stands_in_its_status_and_events_and_goes_with_it
+        agents_tell_each_other_their_own_addresses
+        what_is_wrong_with_the_configuration_is_told_and_the_last_valid_one_stays
+        a_service_that_nobody_may_announce_has_an_event_and_only_one
+        a_stranger_that_has_the_address_is_an_event_and_only_one
+        what_a_lost_node_has_left_is_deleted_by_another
+    }
+}
 
 /// The ConfigurationStates.
 fn states(plane: &ControlPlane) -> Vec<Value> {
@@ -28,9 +39,9 @@ fn all_say(plane: &ControlPlane, condition: [&str; 2], summary: &str) -> bool {
     states(plane).iter().filter(says).count() == 3
 }
 
-#[test]
-fn who_announces_a_service_stands_in_its_status_and_events_and_goes_with_it() -> anyhow::Result<()> {
-    let cluster = Cluster::new(Families::V4)?;
+fn who_announces_a_service_stands_in_its_status_and_events_and_goes_with_it(
+    cluster: &Cluster,
+) -> anyhow::Result<()> {
     let kube = cluster.start()?;
     let (unit, web) = web(Families::V4);
     cluster.plane.set_service(&web)?;
@@ -129,9 +140,7 @@ fn a_restart_writes_nothing() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[test]
-fn agents_tell_each_other_their_own_addresses() -> anyhow::Result<()> {
-    let cluster = Cluster::new(Families::Dual)?;
+fn agents_tell_each_other_their_own_addresses(cluster: &Cluster) -> anyhow::Result<()> {
     let kube = cluster.start()?;
     kube.wait_for("the addresses of each node", |_| {
         let states = states(&cluster.plane);
@@ -150,9 +159,9 @@ fn agents_tell_each_other_their_own_addresses() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[test]
-fn what_is_wrong_with_the_configuration_is_told_and_the_last_valid_one_stays() -> anyhow::Result<()> {
-    let cluster = Cluster::new(Families::V4)?;
+fn what_is_wrong_with_the_configuration_is_told_and_the_last_valid_one_stays(
+    cluster: &Cluster,
+) -> anyhow::Result<()> {
     let kube = cluster.start()?;
     let (unit, web) = web(Families::V4);
     let plane = &cluster.plane;
@@ -175,9 +184,7 @@ fn what_is_wrong_with_the_configuration_is_told_and_the_last_valid_one_stays() -
     Ok(())
 }
 
-#[test]
-fn a_service_that_nobody_may_announce_has_an_event_and_only_one() -> anyhow::Result<()> {
-    let cluster = Cluster::new(Families::V4)?;
+fn a_service_that_nobody_may_announce_has_an_event_and_only_one(cluster: &Cluster) -> anyhow::Result<()> {
     let kube = cluster.start()?;
     let (_, web) = web(Families::V4);
     cluster.plane.set_service(&web.local().endpoints_on(&["n9"]))?;
@@ -192,9 +199,7 @@ fn a_service_that_nobody_may_announce_has_an_event_and_only_one() -> anyhow::Res
     Ok(())
 }
 
-#[test]
-fn a_stranger_that_has_the_address_is_an_event_and_only_one() -> anyhow::Result<()> {
-    let cluster = Cluster::new(Families::V4)?;
+fn a_stranger_that_has_the_address_is_an_event_and_only_one(cluster: &Cluster) -> anyhow::Result<()> {
     let kube = cluster.start()?;
     let (_, web) = web(Families::V4);
     cluster.hosts.client.netns.ip("address add 10.77.1.10/16 dev eth0")?;
@@ -211,9 +216,7 @@ fn a_stranger_that_has_the_address_is_an_event_and_only_one() -> anyhow::Result<
     Ok(())
 }
 
-#[test]
-fn what_a_lost_node_has_left_is_deleted_by_another() -> anyhow::Result<()> {
-    let cluster = Cluster::new(Families::V4)?;
+fn what_a_lost_node_has_left_is_deleted_by_another(cluster: &Cluster) -> anyhow::Result<()> {
     let mut kube = cluster.start()?;
     let (unit, web) = web(Families::V4);
     cluster.plane.set_service(&web)?;
