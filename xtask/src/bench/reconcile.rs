@@ -3,6 +3,7 @@
 
 mod bed;
 mod cluster;
+mod cpu;
 mod events;
 mod idle;
 mod loss;

@@ -12,6 +12,7 @@ use super::{
     Figures, Limit,
     bed::{Bed, Map, open},
     cluster::{SERVICES, at_service, service_name, status, vip},
+    cpu::Cpu,
     ms, percentile,
 };
 use crate::testbed::Agent;
@@ -27,15 +28,18 @@ pub(super) fn measure(bed: &Bed, agent: &Agent<'_>, figures: &mut Figures) -> an
     figures.say(&format!("{EVENTS} times a Service gets another VIP"));
     bed.wait_quiet()?;
     let map = open(agent)?;
-    let mut took = Vec::new();
+    let (before, mut took) = (Cpu::of(agent.pid()?)?, Vec::new());
     for event in 0..EVENTS {
         thread::sleep(INTERVAL);
         took.push(ms(change(bed, &map, event).with_context(|| agent.log())?));
     }
+    let taken = Cpu::of(agent.pid()?)?.since(&before).map(|taken| ms(taken) / f64::from(EVENTS));
     figures.add("from the request at the API to the map, median", percentile(&took, 50), "ms", Limit::None);
     let what = "from the request at the API to the map, 99th percentile";
     figures.add(what, percentile(&took, 99), "ms", Limit::AtMost(10.0));
     figures.add("the same, longest", percentile(&took, 100), "ms", Limit::None);
+    figures.add("CPU of the thread that talks to the API, for each", taken[0], "ms", Limit::None);
+    figures.add("CPU of the other threads, asks included, for each", taken[1], "ms", Limit::None);
     Ok(())
 }
 
