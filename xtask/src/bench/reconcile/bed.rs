@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use lb_common::maps::{Role, VipKey};
 
 use super::cluster::{SERVICES, objects, vip};
@@ -117,16 +117,16 @@ pub(super) fn all(mut count: impl FnMut() -> anyhow::Result<usize>) -> anyhow::R
     bail!("the map has got to {last} of {SERVICES} VIPs within {PATIENCE:?}")
 }
 
-/// Waits until each VIP is announced by one of two nodes, and says by how many each.
+/// Waits until each VIP is announced by one of two nodes, and each of them announces its share; says how many.
 pub(super) fn settled(maps: &mut [Map; 2]) -> anyhow::Result<[usize; 2]> {
     let deadline = Instant::now() + PATIENCE;
     let mut last = [0, 0];
+    let least = SERVICES as usize / 4;
     while Instant::now() < deadline {
         thread::sleep(Duration::from_secs(1));
         let now = [maps[0].announced()?, maps[1].announced()?];
-        if now == last && now.iter().sum::<usize>() == SERVICES as usize {
-            let least = SERVICES as usize / 4;
-            ensure!(now.iter().all(|&count| count >= least), "the VIPs are shared unevenly: {now:?}");
+        let is_shared = now.iter().all(|&count| count >= least);
+        if now == last && is_shared && now.iter().sum::<usize>() == SERVICES as usize {
             return Ok(now);
         }
         last = now;
