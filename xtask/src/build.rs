@@ -10,14 +10,14 @@ use crate::{
     exec::{cargo, output, rustc, show, workspace},
 };
 
-/// Builds the BPF object and the agent around it, and leads [`crate::testbed`] to it.
+/// Builds the BPF object and the agent around it, and leads [`crate::testbed`] to it. It is static, as an image needs it that
+/// has nothing else: what is tested is what ships.
 ///
 /// # Errors
 /// When something does not compile.
 pub fn agent() -> anyhow::Result<PathBuf> {
     ebpf::build(false)?;
-    show(cargo().args(["build", "--release", "--package", "lb-agent"])).context("build the agent")?;
-    let agent = target().join("release/lb-agent");
+    let agent = statically("lb-agent").context("build the agent")?;
     crate::testbed::set_agent_binary(&agent);
     Ok(agent)
 }
@@ -51,15 +51,6 @@ fn executable(message: &str) -> Option<(String, PathBuf)> {
 /// When it does not compile.
 pub fn init() -> anyhow::Result<PathBuf> {
     statically("lb-init").context("build PID 1")
-}
-
-/// Builds the agent for an image that has nothing else.
-///
-/// # Errors
-/// When something does not compile.
-pub fn static_agent() -> anyhow::Result<PathBuf> {
-    ebpf::build(false)?;
-    statically("lb-agent").context("build the agent")
 }
 
 /// Builds a package with one executable of its name, which needs no library of the machine it runs on.

@@ -24,7 +24,7 @@ pub const REFERENCE: &str = concat!("localhost/lb-agent:", env!("CARGO_PKG_VERSI
 /// # Errors
 /// When the agent does not compile, or the file cannot be written.
 pub fn run() -> anyhow::Result<PathBuf> {
-    let binary = build::static_agent()?;
+    let binary = build::agent()?;
     let path = workspace().join("target/image/lb-agent.tar");
     write(&binary, &path)?;
     Ok(path)
