@@ -4,7 +4,7 @@ mod image;
 mod initramfs;
 mod machine;
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, bail, ensure};
 use image::Image;
@@ -13,7 +13,7 @@ use initramfs::Initramfs;
 use crate::{
     build,
     debian::{Needed, ensure_installed, needed},
-    exec::{find, workspace},
+    exec::{exec, find, workspace},
 };
 
 /// A kernel of Debian's for virtual machines.
@@ -48,8 +48,12 @@ const PROGRAMS: [Needed; 8] = [
     needed("tc", "iproute2"),
     needed("tcpdump", "tcpdump"),
 ];
-const TOOLS: [Needed; 3] =
-    [needed("qemu-system-x86_64", "qemu-system-x86"), needed("depmod", "kmod"), needed("xz", "xz-utils")];
+const TOOLS: [Needed; 4] = [
+    needed("qemu-system-x86_64", "qemu-system-x86"),
+    needed("depmod", "kmod"),
+    needed("strip", "binutils"),
+    needed("xz", "xz-utils"),
+];
 
 /// tcpdump gives up its privileges for this user.
 const PASSWD: &[u8] = b"root:x:0:0::/:/bin/false\ntcpdump:x:100:100::/:/bin/false\n";
@@ -110,13 +114,23 @@ struct Contents {
 
 fn contents() -> anyhow::Result<Contents> {
     let agent = build::agent()?;
-    let mut programs = build::tests(&[("lb-agent", "programs"), ("xtask", "wire")])?;
+    let tests = build::tests(&[("lb-agent", "programs"), ("xtask", "wire")])?;
+    let mut programs = tests.into_iter().map(stripped).collect::<anyhow::Result<Vec<_>>>()?;
     programs.push(("lb-agent".into(), agent));
     for tool in PROGRAMS {
         let path = find(tool.what).with_context(|| format!("{} has vanished", tool.what))?;
         programs.push((tool.what.into(), path));
     }
     Ok(Contents { init: build::init()?, programs })
+}
+
+/// Without what is there for debuggers: it is most of a test, and all has to go into the machine's memory.
+fn stripped((name, program): (String, PathBuf)) -> anyhow::Result<(String, PathBuf)> {
+    let directory = workspace().join("target/kernels");
+    fs::create_dir_all(&directory)?;
+    let stripped = directory.join(&name);
+    exec(Command::new("strip").args(["--strip-debug", "-o"]).arg(&stripped).arg(program))?;
+    Ok((name, stripped))
 }
 
 fn boot(kernel: Kernel, contents: &Contents) -> anyhow::Result<String> {
