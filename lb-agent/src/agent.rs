@@ -14,6 +14,7 @@ mod view;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    sync::Arc,
 };
 
 use departure::Departure;
@@ -87,7 +88,7 @@ pub struct Agent {
     programs: Programs,
     tables: Tables,
     sender: Sender,
-    plan: Plan,
+    plan: Arc<Plan>,
     group: Group,
     /// Every interface of the network namespace, by index.
     interfaces: Vec<Interface>,
@@ -158,7 +159,7 @@ impl Agent {
             programs,
             tables,
             sender,
-            plan: Plan::default(),
+            plan: Arc::default(),
             holding: Holding::new(group.me(), Rules::default()),
             group,
             interfaces: Vec::new(),
@@ -218,7 +219,7 @@ impl Agent {
     }
 
     /// Takes a new configuration.
-    pub fn set_plan(&mut self, plan: Plan) {
+    pub fn set_plan(&mut self, plan: Arc<Plan>) {
         if self.plan == plan {
             return;
         }

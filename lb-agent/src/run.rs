@@ -167,7 +167,7 @@ async fn open(
     interfaces: &[Interface],
     metrics: &Metrics,
     reported: watch::Receiver<Arc<Report>>,
-) -> anyhow::Result<(Source, Plan, String)> {
+) -> anyhow::Result<(Source, Arc<Plan>, String)> {
     match options.source {
         SourceKind::File => {
             let path = options.config.as_deref();
@@ -176,7 +176,7 @@ async fn open(
             let mut file = FileSource::open(path, options.node.clone())?;
             let (plan, node) = file.first(interfaces)?;
             file.tell_missing(interfaces);
-            Ok((Source::File(Box::new(file)), plan, node))
+            Ok((Source::File(Box::new(file)), Arc::new(plan), node))
         }
         SourceKind::Kubernetes => {
             let node = node_name(options.node.as_deref(), None)?;
@@ -267,7 +267,7 @@ fn follow(agent: &mut Agent, source: &mut Source) {
         News::Nothing => return,
         News::Settings => {}
         News::Plan(plan) => {
-            agent.set_plan(*plan);
+            agent.set_plan(plan);
             source.tell_missing(agent.interfaces());
         }
         News::Wrong(problem) => {

@@ -4,7 +4,7 @@ mod cluster;
 mod file;
 mod settings;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 pub use cluster::ClusterSource;
@@ -41,7 +41,7 @@ pub enum News {
     /// What was looked at last is still so.
     Nothing,
     /// The agent is to do this.
-    Plan(Box<Plan>),
+    Plan(Arc<Plan>),
     /// What is beside it is right, and what follows from that is still to come.
     Settings,
     /// What it says now cannot be; the last plan stays.

@@ -57,7 +57,7 @@ pub struct Options {
 pub struct Selection {
     /// What the agent is to do.
     #[serde(skip)]
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// Why each Service is announced or not.
     pub services: BTreeMap<ObjectName, Arc<ServiceVerdict>>,
     /// What each Node is fit for.
@@ -228,7 +228,7 @@ impl Selector {
             failback: self.options.failback,
         };
         Selection {
-            plan,
+            plan: Arc::new(plan),
             services: self.verdicts.clone(),
             nodes: Arc::clone(nodes),
             problems: Arc::clone(problems),

@@ -14,6 +14,7 @@ use crate::{
     metrics::{Metrics, View},
     model::BoottimeNs,
     pins::Pins,
+    plan::Plan,
     report::Report,
     run::ClusterOptions,
 };
@@ -80,10 +81,10 @@ impl ClusterSource {
     ///
     /// # Errors
     /// As [`Self::changed`].
-    pub async fn first(&mut self) -> anyhow::Result<crate::plan::Plan> {
+    pub async fn first(&mut self) -> anyhow::Result<Arc<Plan>> {
         loop {
             if let News::Plan(plan) = self.take() {
-                return Ok(*plan);
+                return Ok(plan);
             }
             self.changed().await?;
         }
@@ -121,7 +122,7 @@ impl ClusterSource {
             Some(published) if !Arc::ptr_eq(&published.selection, &self.selection) => {
                 self.seen = Some(published.seen);
                 self.selection = published.selection;
-                News::Plan(Box::new(self.selection.plan.clone()))
+                News::Plan(Arc::clone(&self.selection.plan))
             }
             Some(_) | None => News::Nothing,
         }

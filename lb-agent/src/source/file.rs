@@ -91,7 +91,7 @@ impl FileSource {
                 let plan = plan(&config);
                 self.config = config;
                 self.problem = None;
-                News::Plan(Box::new(plan))
+                News::Plan(Arc::new(plan))
             }
             Err(problem) => {
                 let problem = format!("{problem:#}");
