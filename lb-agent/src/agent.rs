@@ -81,6 +81,17 @@ pub enum AgentError {
     },
 }
 
+/// How well the sessions serve what is held and waited for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Probing {
+    /// They are what was chosen for it.
+    Chosen,
+    /// They are enough; perhaps fewer would do by now, which is looked at each second.
+    Enough,
+    /// Somebody may have to be probed who is not.
+    Outdated,
+}
+
 /// All that the decision loop knows.
 pub struct Agent {
     settings: Settings,
@@ -108,8 +119,8 @@ pub struct Agent {
     is_view_stale: bool,
     /// What has changed, if it is not the whole view.
     changed: Option<Changed>,
-    /// The version of `holding` that the sessions follow; `None` when something else has changed.
-    probed_version: Option<u64>,
+    /// How well the sessions serve.
+    probing: Probing,
     /// When the kernel is next told to keep the addresses of lost peers.
     keep_at: BoottimeNs,
     lease: LeaseWatch,
@@ -124,7 +135,7 @@ pub struct Agent {
     /// What was told of the units.
     chronicle: Chronicle,
     /// The states of holding that were last reported.
-    reported: Option<(u64, u64, u64, bool)>,
+    reported: Option<(u64, u64, bool)>,
     /// Counts up with every other change that a report shows.
     news: u64,
 }
@@ -174,7 +185,7 @@ impl Agent {
             is_view_new: true,
             is_view_stale: false,
             changed: None,
-            probed_version: None,
+            probing: Probing::Outdated,
             keep_at: 0,
             lease: LeaseWatch::new(has_lease),
             state,
@@ -290,7 +301,7 @@ impl Agent {
         let interface = self.interface_name(key.ifindex);
         story::tell_peer(&self.group.node_name(node), &interface, liveness);
         self.holding.liveness_changed(key.ifindex, node, Some(liveness), now);
-        self.probed_version = None; // so that the sessions are counted anew, too
+        self.probing = Probing::Outdated; // so that the sessions are counted anew, too
         let Some(interface) = self.interfaces.iter().find(|interface| interface.index == key.ifindex) else {
             return;
         };
@@ -312,11 +323,12 @@ impl Agent {
 
     /// Whom to probe, if that has changed since the last call.
     pub fn new_sessions(&mut self, now: BoottimeNs) -> Option<BTreeMap<SessionKey, Target>> {
-        let version = self.holding.needs_version();
-        if self.probed_version == Some(version) {
+        let changed = self.holding.take_new_needs();
+        if self.probing != Probing::Outdated && self.group.are_sessions_enough(&self.holding, &changed) {
+            self.probing = if changed.is_empty() { self.probing } else { Probing::Enough };
             return None;
         }
-        self.probed_version = Some(version);
+        self.probing = Probing::Chosen;
         let usable = self.interfaces.iter().filter(|interface| self.hooks.is_usable(interface.index));
         let sessions = self.group.sessions(usable, &mut self.holding, now);
         self.count_sessions();
@@ -401,6 +413,9 @@ impl Agent {
             self.resync(now);
         }
         self.ensure_hooks(true);
+        if self.probing == Probing::Enough {
+            self.probing = Probing::Outdated;
+        }
         self.turn(now);
         if let Err(trouble) = self.renew() {
             self.report(trouble);

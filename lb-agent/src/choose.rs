@@ -23,6 +23,31 @@ pub struct Need<'a> {
     pub also: Option<NodeId>,
 }
 
+/// Whether the peers that are probed tell a node all that it has to know about a unit, so that [`choose`] would add none for it.
+pub fn is_served(
+    need: &Need<'_>,
+    liveness: impl Fn(NodeId) -> Option<Liveness>,
+    probed: &BTreeSet<NodeId>,
+) -> bool {
+    let is_probed = |node: &NodeId| probed.contains(node);
+    need.also.iter().all(is_probed)
+        && if need.watch_all {
+            need.predecessors.iter().all(is_probed)
+        } else if must_search(need, &liveness) {
+            let mut unknown = need.predecessors.iter().filter(|&&node| liveness(node).is_none());
+            unknown.by_ref().take(UNKNOWN_AT_A_TIME).all(is_probed)
+        } else {
+            let serves = |node: &NodeId| serves(liveness(*node)) && !need.silent.contains(node);
+            let mut serving = need.predecessors.iter().filter(|node| serves(node)).peekable();
+            serving.peek().is_none() || serving.any(is_probed)
+        }
+}
+
+/// Whether a peer may stand for the others before a node, by what is known of it.
+fn serves(liveness: Option<Liveness>) -> bool {
+    !matches!(liveness, Some(Liveness::Down | Liveness::AdminDown | STALE))
+}
+
 /// The peers to probe. Those of `before` stay where they still serve.
 pub fn choose(
     needs: &[Need<'_>],
@@ -52,7 +77,7 @@ pub fn choose(
         }
     }
     chosen.extend((0..nodes).filter(|&node| marked[usize::from(node)]));
-    let serves = |node: NodeId| !matches!(liveness(node), Some(Liveness::Down | Liveness::AdminDown | STALE));
+    let serves = |node: NodeId| serves(liveness(node));
     let mut cover =
         Cover::new(&open, |node| serves(node) && (before.contains(&node) || chosen.contains(&node)));
     cover.count_in(&chosen);
@@ -152,6 +177,8 @@ mod tests {
         net::{IpAddr, Ipv4Addr},
     };
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::election::Election;
 
@@ -225,5 +252,67 @@ mod tests {
             need.predecessors.is_empty() || need.predecessors.iter().any(|node| chosen.contains(node))
         };
         assert!(needs.iter().all(serves));
+    }
+
+    #[derive(Clone, Debug)]
+    struct OwnedNeed {
+        predecessors: Vec<NodeId>,
+        watch_all: bool,
+        silent: Vec<NodeId>,
+        also: Option<NodeId>,
+    }
+
+    impl OwnedNeed {
+        fn borrowed(&self) -> Need<'_> {
+            let Self { predecessors, watch_all, silent, also } = self;
+            Need { predecessors, watch_all: *watch_all, silent, also: *also }
+        }
+    }
+
+    fn needs() -> impl Strategy<Value = Vec<OwnedNeed>> {
+        let nodes: Vec<NodeId> = (0..8).collect();
+        let order = prop::sample::subsequence(nodes, 0..6).prop_shuffle();
+        let need = (order, any::<bool>(), 0..3_usize, prop::option::weighted(0.2, 0..8_u16)).prop_map(
+            |(predecessors, watch_all, silent, also)| {
+                let silent = predecessors.iter().rev().take(silent).copied().collect();
+                OwnedNeed { predecessors, watch_all, silent, also }
+            },
+        );
+        prop::collection::vec(need, 0..6)
+    }
+
+    fn verdicts() -> impl Strategy<Value = HashMap<NodeId, Liveness>> {
+        let liveness = prop::sample::select(vec![UP, STALE, Liveness::Down, Liveness::AdminDown]);
+        prop::collection::hash_map(0..8_u16, liveness, 0..8)
+    }
+
+    fn borrowed(needs: &[OwnedNeed]) -> Vec<Need<'_>> {
+        needs.iter().map(OwnedNeed::borrowed).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn those_that_are_chosen_serve_every_need(needs in needs(), known in verdicts()) {
+            let needs = borrowed(&needs);
+            let liveness = |node: NodeId| known.get(&node).copied();
+            let chosen = choose(&needs, liveness, &known.keys().copied().collect());
+            for need in &needs {
+                prop_assert!(is_served(need, liveness, &chosen), "{need:?} of {chosen:?}");
+            }
+        }
+
+        #[test]
+        fn where_those_that_are_probed_serve_every_need_no_other_is_chosen(
+            needs in needs(),
+            known in verdicts(),
+            unknown in prop::collection::btree_set(0..8_u16, 0..8),
+        ) {
+            let liveness = |node: NodeId| known.get(&node).copied();
+            let probed = known.keys().copied().chain(unknown).collect();
+            let mut needs = borrowed(&needs);
+            needs.retain(|need| is_served(need, liveness, &probed));
+            let chosen = choose(&needs, liveness, &probed);
+            prop_assert!(chosen.is_subset(&probed), "{chosen:?} of {probed:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! From what the map should say and what it says to the writes that lie between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::maps::{Role, VipEntry};
 
@@ -16,6 +16,14 @@ pub enum MapOp {
 }
 
 impl MapOp {
+    /// The VIP.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        match self {
+            Self::Remove(place) | Self::Set(place, _) => *place,
+        }
+    }
+
     /// Whether the kernel answers more after it than before.
     #[must_use]
     pub fn speaks(&self) -> bool {
@@ -26,23 +34,25 @@ impl MapOp {
     }
 }
 
-/// The writes that turn `actual` into `desired`: removals first, then what silences, then what speaks. Both are walked once,
-/// side by side.
+/// The writes that bring `actual` to what is `desired` of these VIPs: removals first, then what silences, then what speaks.
 #[must_use]
-pub fn diff(desired: &BTreeMap<Place, VipEntry>, actual: &BTreeMap<Place, VipEntry>) -> Vec<MapOp> {
+pub fn diff(
+    vips: BTreeSet<Place>,
+    desired: impl Fn(Place) -> Option<VipEntry>,
+    actual: &BTreeMap<Place, VipEntry>,
+) -> Vec<MapOp> {
     let (mut gone, mut silencing, mut speaking) = (Vec::new(), Vec::new(), Vec::new());
-    let mut actual = actual.iter().peekable();
-    for (&place, &entry) in desired {
-        while let Some((&surplus, _)) = actual.next_if(|&(&at, _)| at < place) {
-            gone.push(MapOp::Remove(surplus));
+    for vip in vips {
+        match (desired(vip), actual.get(&vip)) {
+            (Some(entry), Some(known)) if entry == *known => {}
+            (None, None) => {}
+            (None, Some(_)) => gone.push(MapOp::Remove(vip)),
+            (Some(entry), _) => {
+                let op = MapOp::Set(vip, entry);
+                if op.speaks() { speaking.push(op) } else { silencing.push(op) }
+            }
         }
-        if actual.next_if(|&(&at, _)| at == place).is_some_and(|(_, &known)| known == entry) {
-            continue;
-        }
-        let op = MapOp::Set(place, entry);
-        if op.speaks() { speaking.push(op) } else { silencing.push(op) }
     }
-    gone.extend(actual.map(|(&surplus, _)| MapOp::Remove(surplus)));
     gone.into_iter().chain(silencing).chain(speaking).collect()
 }
 
@@ -71,7 +81,8 @@ mod tests {
     proptest! {
         #[test]
         fn the_writes_lead_from_actual_to_desired_and_none_is_idle(desired in maps(), actual in maps()) {
-            let ops = diff(&desired, &actual);
+            let all = desired.keys().chain(actual.keys()).copied().collect();
+            let ops = diff(all, |vip| desired.get(&vip).copied(), &actual);
             prop_assert!(ops.is_sorted_by_key(rank), "{ops:?}");
             let mut result = actual.clone();
             for op in &ops {
@@ -86,7 +97,8 @@ mod tests {
 
         #[test]
         fn nothing_is_written_without_a_change(map in maps()) {
-            prop_assert_eq!(diff(&map, &map), []);
+            let all = map.keys().copied().collect();
+            prop_assert_eq!(diff(all, |vip| map.get(&vip).copied(), &map), []);
         }
     }
 }

@@ -10,6 +10,7 @@ mod account;
 mod crowd;
 mod hold;
 mod moves;
+mod outward;
 mod reactions;
 mod rules;
 mod stale_view;
@@ -18,19 +19,21 @@ mod steps;
 mod timers;
 mod units;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 pub use account::{Account, Stance};
 use hold::{CheckCause, Hold, State};
 pub use hold::{Part, Wanted};
-use lb_common::{maps::VipEntry, wire::ethernet::Mac};
+use lb_common::wire::ethernet::Mac;
 pub use rules::{Failback, Rules};
 use standing::Peers;
 use timers::{Slot, Timers};
 
 use crate::{
     announcements::{self, Form},
-    choose::Need,
     election::NodeId,
     model::{BoottimeNs, Place},
     sbfd::Liveness,
@@ -168,8 +171,11 @@ pub struct Holding {
     /// When a holder with a stale view asks next.
     asks_around_at: BoottimeNs,
     changes: Vec<(Place, Change)>,
+    /// VIPs whose entry may be another than it was when they were last asked for.
+    new_entries: BTreeSet<Place>,
+    /// Units of whose needs the same is true.
+    new_needs: BTreeSet<Place>,
     version: u64,
-    needs_version: u64,
 }
 
 impl Holding {
@@ -188,8 +194,9 @@ impl Holding {
             claims_from: 0,
             asks_around_at: NEVER,
             changes: Vec::new(),
+            new_entries: BTreeSet::new(),
+            new_needs: BTreeSet::new(),
             version: 0,
-            needs_version: 0,
         }
     }
 
@@ -354,49 +361,6 @@ impl Holding {
     #[must_use]
     pub fn is_holding(&self) -> bool {
         self.holds.values().any(Hold::is_held)
-    }
-
-    /// Counts up with every change to [`Self::desired`].
-    #[must_use]
-    pub fn version(&self) -> u64 {
-        self.version
-    }
-
-    /// Counts up with every change to [`Self::needs`] that does not come from [`Self::liveness_changed`].
-    #[must_use]
-    pub fn needs_version(&self) -> u64 {
-        self.needs_version
-    }
-
-    /// Which peers this node has to know about, unit by unit, to hold rightly on an interface.
-    pub fn needs(&self, ifindex: u32) -> impl Iterator<Item = Need<'_>> {
-        let on_interface = Place::all_of(ifindex);
-        self.holds.range(on_interface).filter_map(move |(_, hold)| {
-            let watches_all = match hold.state {
-                State::Suppressed | State::Leaving | State::Contested { .. } => return None,
-                State::Holding(_) => true,
-                State::Asking { .. } | State::Standby(_) => false,
-            };
-            let predecessors = hold.predecessors(self.me);
-            // A better-ranked holder is one of the predecessors: of those one that lives is enough.
-            let also = hold.holder().filter(|holder| !predecessors.contains(holder));
-            (!predecessors.is_empty() || also.is_some()).then_some(Need {
-                predecessors,
-                watch_all: watches_all,
-                silent: &hold.silent,
-                also,
-            })
-        })
-    }
-
-    /// What the kernel's map has to say.
-    #[must_use]
-    pub fn desired(&self) -> BTreeMap<Place, VipEntry> {
-        fn entries(at: &Place, hold: &Hold) -> impl Iterator<Item = (Place, VipEntry)> {
-            let (ifindex, entry) = (at.ifindex, hold.entry());
-            hold.wanted.addresses.iter().map(move |&address| (Place { ifindex, address }, entry))
-        }
-        self.holds.iter().flat_map(|(at, hold)| entries(at, hold)).collect()
     }
 
     /// The peer that was last heard to hold a VIP which this node does not.

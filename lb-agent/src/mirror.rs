@@ -14,8 +14,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Mirror {
     actual: BTreeMap<Place, VipEntry>,
-    /// The version of [`Holding`] that `actual` follows; `None` when something is left to write.
-    written_version: Option<u64>,
+    /// VIPs of which `actual` may not say what it should.
+    due: BTreeSet<Place>,
+    is_whole: bool,
     /// VIPs that should have been announced by a write that failed.
     unspoken: BTreeSet<Place>,
     is_silence_owed: bool,
@@ -25,7 +26,7 @@ impl Mirror {
     /// Over what is there.
     #[must_use]
     pub fn new(actual: BTreeMap<Place, VipEntry>) -> Self {
-        Self { actual, ..Self::default() }
+        Self { due: actual.keys().copied().collect(), actual, ..Self::default() }
     }
 
     /// VIPs that are announced.
@@ -40,10 +41,16 @@ impl Mirror {
         self.actual.get(&place).copied()
     }
 
+    /// Everything, as it was last written, or found.
+    #[must_use]
+    pub const fn entries(&self) -> &BTreeMap<Place, VipEntry> {
+        &self.actual
+    }
+
     /// Whether everything is written.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
-        self.written_version.is_some()
+        self.is_whole
     }
 
     /// Whether a write that should have silenced a VIP has failed, and is still to be made.
@@ -62,13 +69,12 @@ impl Mirror {
         mut apply: impl FnMut(&MapOp) -> Result<(), E>,
         now: BoottimeNs,
     ) -> Result<(), E> {
-        if self.written_version == Some(holding.version()) {
-            return Ok(());
-        }
+        self.due.append(&mut holding.take_new_entries());
+        let due = std::mem::take(&mut self.due);
         let mut result = Ok(());
         self.is_silence_owed = false;
         let failed_before = std::mem::take(&mut self.unspoken);
-        for op in diff(&holding.desired(), &self.actual) {
+        for op in diff(due, |vip| holding.entry(vip), &self.actual) {
             match (apply(&op), op) {
                 (Ok(()), MapOp::Remove(place)) => drop(self.actual.remove(&place)),
                 (Ok(()), MapOp::Set(place, entry)) => {
@@ -78,17 +84,17 @@ impl Mirror {
                     }
                 }
                 (Err(error), op) => {
-                    self.is_silence_owed |= !op.speaks();
-                    if let MapOp::Set(place, _) = op
-                        && op.speaks()
-                    {
-                        self.unspoken.insert(place);
+                    self.due.insert(op.place());
+                    if op.speaks() {
+                        self.unspoken.insert(op.place());
+                    } else {
+                        self.is_silence_owed = true;
                     }
                     result = result.and(Err(error));
                 }
             }
         }
-        self.written_version = result.is_ok().then(|| holding.version());
+        self.is_whole = result.is_ok();
         result
     }
 
@@ -115,10 +121,12 @@ impl Mirror {
             return false;
         }
         let before = std::mem::replace(&mut self.actual, actual);
-        for place in before.keys().filter(|place| self.actual.get(place) != before.get(place)) {
-            holding.doubt(*place, now);
+        for &place in before.keys().filter(|place| self.actual.get(place) != before.get(place)) {
+            holding.doubt(place, now);
+            self.due.insert(place);
         }
-        self.written_version = None;
+        self.due.extend(self.actual.keys().filter(|place| !before.contains_key(place)));
+        self.is_whole = false;
         true
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use lb_common::wire::ethernet::Mac;
 
 use crate::{
-    choose::{Need, choose},
+    choose::{Need, choose, is_served},
     election::NodeId,
     model::{Interface, is_link_local},
     own::Own,
@@ -33,6 +33,8 @@ pub struct Peers {
     macs: BTreeMap<(u32, Mac), NodeId>,
     /// By interface: the peers that are probed.
     probed: BTreeMap<u32, BTreeMap<NodeId, Probed>>,
+    /// By interface: the peers that were chosen to be probed, whether or not they can be.
+    chosen: BTreeMap<u32, BTreeSet<NodeId>>,
 }
 
 /// A peer that is probed on an interface.
@@ -129,6 +131,14 @@ impl Peers {
         Some(node)
     }
 
+    /// Whether those that were last chosen tell all that a unit needs; nothing is chosen for an interface that is not known.
+    #[must_use]
+    pub fn are_enough(&self, ifindex: u32, need: &Need<'_>) -> bool {
+        let probed = self.probed.get(&ifindex);
+        let liveness = |node| probed?.get(&node)?.liveness;
+        self.chosen.get(&ifindex).is_some_and(|chosen| is_served(need, liveness, chosen))
+    }
+
     /// Whom to probe on an interface, given this node's own addresses there and what the units need; and the peers that
     /// are no longer probed there.
     pub fn sessions<'a>(
@@ -143,7 +153,7 @@ impl Peers {
         let chosen = choose(&needs, |node| probed.get(&node)?.liveness, &before);
         let mut sessions = BTreeMap::new();
         let mut now = BTreeMap::new();
-        for node in chosen {
+        for &node in &chosen {
             let Some(Peer { addresses, discriminator }) = self.peers.get(&node) else { continue };
             let Some((local, address)) = between(own, addresses) else { continue };
             let key = SessionKey { ifindex, peer: address };
@@ -153,6 +163,7 @@ impl Peers {
         }
         let dropped = before.into_iter().filter(|node| !now.contains_key(node)).collect();
         *probed = now;
+        self.chosen.insert(ifindex, chosen);
         (sessions, dropped)
     }
 }

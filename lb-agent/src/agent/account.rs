@@ -17,7 +17,7 @@ impl Agent {
     /// What outputs have to know, if it may have changed since the last call.
     pub fn new_report(&mut self) -> Option<Report> {
         let has_lease = self.lease.has_lease();
-        let state = (self.holding.version(), self.holding.needs_version(), self.news, has_lease);
+        let state = (self.holding.version(), self.news, has_lease);
         if self.reported.replace(state) == Some(state) {
             return None;
         }

@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 use crate::{
     election::NodeId,
     holding::{Holding, Station},
-    model::{BoottimeNs, Interface},
+    model::{BoottimeNs, Interface, Place},
     netlink,
     own::Own,
     peers::Peers,
@@ -245,6 +245,13 @@ impl Group {
     /// The last verdict about each peer that is probed, with its interface.
     pub fn liveness(&self) -> impl Iterator<Item = (u32, Option<Liveness>)> + '_ {
         self.peers.liveness()
+    }
+
+    /// Whether whom this node probes, by the last call of [`Self::sessions`], tells all that these units need.
+    pub fn are_sessions_enough(&self, holding: &Holding, units: &BTreeSet<Place>) -> bool {
+        let is_served =
+            |&at: &Place| holding.need(at).is_none_or(|need| self.peers.are_enough(at.ifindex, &need));
+        units.iter().all(is_served)
     }
 
     /// Whom to probe, on all of `interfaces`. What is known of peers that are no longer probed is forgotten.

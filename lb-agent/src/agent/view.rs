@@ -1,11 +1,14 @@
 //! What follows from a new view of the configuration or the interfaces.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use lb_common::maps::Iface;
 use tracing::warn;
 
-use super::{Agent, hooks, story};
+use super::{Agent, Probing, hooks, story};
 use crate::{
     model::{BoottimeNs, Interface, Place},
     multicast::{self, Membership},
@@ -32,7 +35,7 @@ impl Agent {
         self.compare_groups();
         let adopted = std::mem::take(&mut self.adopted);
         self.holding.follow(&wishes, self.group.view.failback, |place| adopted.contains(place), now);
-        self.probed_version = None;
+        self.probing = Probing::Outdated;
         self.resolve_peers();
         let ifaces = self.ifaces();
         let written = self.tables.set_ifaces(&ifaces).and_then(|()| self.tables.set_peers(&peers));
@@ -51,13 +54,28 @@ impl Agent {
         let Some(wishes) = wishes.filter(|_| self.hooks.usable() == usable_before) else {
             return self.follow(now);
         };
-        if changed.addresses_gone().chain(changed.addresses_new(view)).any(|address| address.is_ipv6()) {
+        let addresses = || changed.addresses_gone().chain(changed.addresses_new(view));
+        let has_ipv6 = addresses().any(|address| address.is_ipv6());
+        let is_own = addresses().any(|address| self.has_address(address));
+        if has_ipv6 {
             self.want_groups();
         }
         self.holding.follow_some(&wishes, now);
-        self.news += 1; // an own address may be a VIP now, or none any more
-        // A VIP that has come or gone may be what this node has probed from.
-        self.probed_version = None;
+        if is_own {
+            self.own_addresses_changed();
+        }
+    }
+
+    /// Whether this host has an address.
+    fn has_address(&self, address: IpAddr) -> bool {
+        let mut own = self.interfaces.iter().flat_map(|interface| &interface.addresses);
+        own.any(|&(known, _)| known == address)
+    }
+
+    /// An own address is a VIP now, or none any more: it may be what this node has probed from.
+    fn own_addresses_changed(&mut self) {
+        self.news += 1;
+        self.probing = Probing::Outdated;
         let ifaces = self.ifaces();
         if let Err(error) = self.tables.set_ifaces(&ifaces) {
             self.report(error.to_string());

@@ -169,8 +169,10 @@ impl Holding {
         self.timers.cancel_all(at, &mut hold.due);
         let before = hold.entry();
         hold.state = state;
-        self.version += u64::from(hold.entry() != before);
-        self.needs_version += 1;
+        if hold.entry() != before {
+            self.entry_changed(at);
+        }
+        self.need_changed(at);
     }
 
     pub(super) fn arm(&mut self, at: Place, slot: Slot, due: BoottimeNs, step: u8) {

@@ -78,7 +78,9 @@ impl Holding {
         if saying == Saying::Answer && liveness == Some(Liveness::Down) {
             hold.answering = Some(peer);
         }
-        self.needs_version += u64::from(has_spoken);
+        if has_spoken {
+            self.need_changed(at);
+        }
     }
 
     fn heard_while_waiting(
@@ -137,7 +139,9 @@ impl Holding {
         // A holder that ranks better is not probed for its own sake.
         let better = self.holds[&at].predecessors(self.me);
         let is_probed = |holder: NodeId| !better.contains(&holder);
-        self.needs_version += u64::from(is_probed(holder) || before.is_some_and(is_probed));
+        if is_probed(holder) || before.is_some_and(is_probed) {
+            self.need_changed(at);
+        }
         self.evaluate(at, false, now);
         self.verify(at, now);
     }
@@ -350,7 +354,7 @@ impl Holding {
         let before = hold.entry();
         hold.state = State::Contested { stranger, unheard, silent: 0 };
         if hold.entry() != before {
-            self.version += 1;
+            self.entry_changed(at);
             self.changes.push((at, Change::Contested(stranger)));
         }
     }

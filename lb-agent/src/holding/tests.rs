@@ -2,7 +2,7 @@ mod stale_view;
 
 use std::net::Ipv4Addr;
 
-use lb_common::maps::{CLAIMS_PER_INTERVAL, Role};
+use lb_common::maps::{CLAIMS_PER_INTERVAL, Role, VipEntry};
 
 use super::*;
 

@@ -12,9 +12,9 @@ use crate::model::{BoottimeNs, Place};
 impl Holding {
     pub(super) fn add(&mut self, at: Place, wanted: Wanted, is_held: bool, now: BoottimeNs) {
         self.index(at, &wanted.addresses);
-        self.version += 1;
         let part = wanted.part;
         self.holds.insert(at, Hold::new(wanted, now));
+        self.entry_changed(at);
         match part {
             Part::Candidate { .. } | Part::Leaver if is_held => {
                 self.enter(at, State::Holding(Tenure::default()));
@@ -34,20 +34,22 @@ impl Holding {
 
     /// Follows a changed wish of a unit that is known.
     pub(super) fn update(&mut self, at: Place, new: Wanted, now: BoottimeNs) {
-        if self.holds[&at].wanted.addresses != new.addresses {
-            self.unit_of.retain(|_, unit| *unit != at);
-            self.index(at, &new.addresses);
-        }
+        self.entry_changed(at); // of the VIPs that it had
         let hold = self.holds.get_mut(&at).expect("the caller has seen it");
         let old = std::mem::replace(&mut hold.wanted, new.clone());
         hold.silent.clear();
         hold.answering = None;
-        self.version += 1;
-        self.needs_version += 1;
+        let is_held = hold.is_held();
+        if old.addresses != new.addresses {
+            self.unindex(at, &old.addresses);
+            self.index(at, &new.addresses);
+        }
+        self.entry_changed(at); // of those that it has now
+        self.need_changed(at);
         match (old.part, new.part) {
             (Part::Candidate { .. }, Part::Candidate { .. }) => self.reconsider(at, &old, now),
-            (Part::Leaver, Part::Candidate { .. }) if hold.is_held() => {
-                hold.fit_since = now;
+            (Part::Leaver, Part::Candidate { .. }) if is_held => {
+                self.hold_mut(at).fit_since = now;
                 self.enter(at, State::Holding(Tenure::default()));
                 self.arm(at, Slot::Announce, now, announcements::LAST_STEP);
             }
@@ -90,14 +92,24 @@ impl Holding {
         }
     }
 
+    /// They are not found there any more, unless they belong to another unit by now.
+    fn unindex(&mut self, at: Place, addresses: &[IpAddr]) {
+        for &address in addresses {
+            let vip = Place { ifindex: at.ifindex, address };
+            if self.unit_of.get(&vip) == Some(&at) {
+                self.unit_of.remove(&vip);
+            }
+        }
+    }
+
     pub(super) fn forget(&mut self, at: Place) {
+        self.entry_changed(at);
         let Some(mut hold) = self.holds.remove(&at) else { return };
         if hold.is_held() {
             self.changes.push((at, Change::Released));
         }
         self.timers.cancel_all(at, &mut hold.due);
-        self.unit_of.retain(|_, unit| *unit != at);
-        self.version += 1;
-        self.needs_version += 1;
+        self.unindex(at, &hold.wanted.addresses);
+        self.need_changed(at);
     }
 }

@@ -68,7 +68,9 @@ pub struct Agent {
     verdicts: Vec<(SessionKey, Liveness)>,
     /// Control packets that its sockets have taken in.
     pub inbox: Vec<(usize, Control)>,
-    probed_version: Option<u64>,
+    are_sessions_outdated: bool,
+    /// Fewer of them may do.
+    are_sessions_surplus: bool,
     next_tick: BoottimeNs,
     resync_at: BoottimeNs,
 }
@@ -111,7 +113,8 @@ impl Agent {
             at_once: Vec::new(),
             verdicts: Vec::new(),
             inbox: Vec::new(),
-            probed_version: None,
+            are_sessions_outdated: true,
+            are_sessions_surplus: false,
             next_tick: now,
             resync_at: now + RESYNC_INTERVAL_NS,
         }
@@ -194,7 +197,7 @@ impl Agent {
         for (key, liveness) in std::mem::take(&mut self.verdicts) {
             if let Some(id) = self.peers.judged(key, liveness) {
                 self.holding.liveness_changed(IFINDEX, id, Some(liveness), now);
-                self.probed_version = None;
+                self.are_sessions_outdated = true;
                 deeds.verdicts.push((self.number(id), liveness));
             }
         }
@@ -223,6 +226,7 @@ impl Agent {
             self.resync_at = now + RESYNC_INTERVAL_NS;
             self.mirror.resync(kernel.entries(), &mut self.holding, now);
         }
+        self.are_sessions_outdated |= self.are_sessions_surplus;
         self.turn(kernel, is_drained, now, deeds);
         if !self.mirror.is_silence_owed() {
             self.state.valid_until_ns = now + self.lease_ttl_ns;
@@ -246,7 +250,14 @@ impl Agent {
         if has_lease {
             messages.extend(self.holding.due(now, self.pace.allowance(now)));
         }
-        let _ = self.mirror.write(&mut self.holding, |op| kernel.apply(*op, now), now); // tried again next time
+        // What fails is tried again next time.
+        if self.mirror.write(&mut self.holding, |op| kernel.apply(*op, now), now).is_ok() {
+            assert_eq!(
+                self.mirror.entries(),
+                &self.holding.desired(),
+                "what has changed is all that differs"
+            );
+        }
         messages.retain(|&(place, message)| self.mirror.backs(place, message));
         self.pace.spend(messages.len(), now);
         deeds.frames.extend(messages.into_iter().filter_map(|(place, message)| self.spoken(place, message)));
@@ -274,7 +285,7 @@ impl Agent {
         let adopted = std::mem::take(&mut self.adopted);
         self.holding.follow(&wanted, self.view.failback, |place| adopted.contains(place), now);
         self.holding.set_view_stale(self.is_view_stale, now);
-        self.probed_version = None;
+        self.are_sessions_outdated = true;
         // The kernel's neighbours: whoever is there has been heard of.
         let neighbours =
             |node| self.families.addresses(node).into_iter().map(move |address| (address, mac(node)));
@@ -288,11 +299,14 @@ impl Agent {
     }
 
     fn follow_sessions(&mut self, now: BoottimeNs) {
-        let version = self.holding.needs_version();
-        if self.probed_version == Some(version) {
+        let changed = self.holding.take_new_needs();
+        let is_served =
+            |&at: &Place| self.holding.need(at).is_none_or(|need| self.peers.are_enough(IFINDEX, &need));
+        if !self.are_sessions_outdated && changed.iter().all(is_served) {
+            self.are_sessions_surplus |= !changed.is_empty();
             return;
         }
-        self.probed_version = Some(version);
+        (self.are_sessions_outdated, self.are_sessions_surplus) = (false, false);
         let own = self.peers.own(&self.interface, |_| false);
         let (sessions, dropped) = self.peers.sessions(IFINDEX, &own, self.holding.needs(IFINDEX));
         for id in dropped {

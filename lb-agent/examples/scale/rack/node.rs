@@ -23,7 +23,7 @@ pub struct Node {
     holding: Holding,
     initiator: Initiator,
     probed: BTreeMap<NodeId, Option<Liveness>>,
-    probed_version: Option<u64>,
+    is_probing_outdated: bool,
     next_tick: BoottimeNs,
     /// Something has come in.
     is_stirred: bool,
@@ -36,7 +36,7 @@ impl Node {
             holding: segment.settled(me, units, None),
             initiator: Initiator::new(Timing::default(), me.into()),
             probed: BTreeMap::new(),
-            probed_version: None,
+            is_probing_outdated: true,
             next_tick: NOW,
             is_stirred: false,
         }
@@ -87,7 +87,7 @@ impl Node {
             if let Some(known) = self.probed.get_mut(&peer) {
                 *known = Some(liveness);
                 self.holding.liveness_changed(IFINDEX, peer, Some(liveness), now);
-                self.probed_version = None;
+                self.is_probing_outdated = true;
             }
         }
         let messages = self.holding.due(now, usize::MAX);
@@ -100,11 +100,9 @@ impl Node {
     }
 
     fn follow_needs(&mut self, now: BoottimeNs) {
-        let version = self.holding.needs_version();
-        if self.probed_version == Some(version) {
+        if !std::mem::take(&mut self.is_probing_outdated) & self.holding.take_new_needs().is_empty() {
             return;
         }
-        self.probed_version = Some(version);
         let needs: Vec<Need<'_>> = self.holding.needs(IFINDEX).collect();
         let before: BTreeSet<NodeId> = self.probed.keys().copied().collect();
         let chosen = choose(&needs, |peer| *self.probed.get(&peer)?, &before);
