@@ -8,19 +8,17 @@ mod departure;
 mod group;
 mod hooks;
 mod renewal;
+mod sessions;
 mod story;
 mod view;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, io, sync::Arc};
 
 use departure::Departure;
 use group::Group;
 use hooks::Hooks;
 use lb_common::maps;
+use sessions::Probing;
 use tracing::{error, info, warn};
 
 use crate::{
@@ -39,7 +37,6 @@ use crate::{
     plan::Plan,
     report::Chronicle,
     roster::discriminator,
-    sbfd::{Liveness, SessionKey, Target},
     shutdown::Shutdown,
     tables::{TableError, Tables},
     wire::{self, Sender},
@@ -79,17 +76,6 @@ pub enum AgentError {
         #[source]
         source: io::Error,
     },
-}
-
-/// How well the sessions serve what is held and waited for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Probing {
-    /// They are what was chosen for it.
-    Chosen,
-    /// They are enough; perhaps fewer would do by now, which is looked at each second.
-    Enough,
-    /// Somebody may have to be probed who is not.
-    Outdated,
 }
 
 /// All that the decision loop knows.
@@ -295,61 +281,11 @@ impl Agent {
         self.news += u64::from(self.holding.holder(at) != holder);
     }
 
-    /// A peer is up or down.
-    pub fn judged(&mut self, key: SessionKey, liveness: Liveness, now: BoottimeNs) {
-        let Some(node) = self.group.judged(key, liveness) else { return };
-        let interface = self.interface_name(key.ifindex);
-        story::tell_peer(&self.group.node_name(node), &interface, liveness);
-        self.holding.liveness_changed(key.ifindex, node, Some(liveness), now);
-        self.probing = Probing::Outdated; // so that the sessions are counted anew, too
-        let Some(interface) = self.interfaces.iter().find(|interface| interface.index == key.ifindex) else {
-            return;
-        };
-        match liveness {
-            Liveness::Up { .. } if self.group.mac(key.ifindex, node).is_none() => {
-                self.group.look_up(interface);
-            }
-            Liveness::Down => self.keep_at = now,
-            Liveness::Up { .. } | Liveness::AdminDown => {}
-        }
-    }
-
     /// The machine is about to shut down, or goes on after all.
     pub fn shutting_down(&mut self, shutdown: Shutdown) {
         if let Err(error) = self.departure.follow(shutdown, &self.pins, clock::boottime_ns()) {
             self.report(error.to_string());
         }
-    }
-
-    /// Whom to probe, if that has changed since the last call.
-    pub fn new_sessions(&mut self, now: BoottimeNs) -> Option<BTreeMap<SessionKey, Target>> {
-        let changed = self.holding.take_new_needs();
-        if self.probing != Probing::Outdated && self.group.are_sessions_enough(&self.holding, &changed) {
-            self.probing = if changed.is_empty() { self.probing } else { Probing::Enough };
-            return None;
-        }
-        self.probing = Probing::Chosen;
-        let usable = self.interfaces.iter().filter(|interface| self.hooks.is_usable(interface.index));
-        let sessions = self.group.sessions(usable, &mut self.holding, now);
-        self.count_sessions();
-        Some(sessions)
-    }
-
-    /// Has the kernel find the link-layer addresses of the peers; says whether all of them are known.
-    pub fn resolve_peers(&mut self) -> bool {
-        let mut are_known = true;
-        // Before anything is attached it is not known which will be used. A link-local peer could be on any of them.
-        let is_anything_attached = !self.hooks.usable().is_empty();
-        let may_carry_peers = |interface: &&Interface| {
-            interface.mac.is_some() && (!is_anything_attached || self.hooks.is_usable(interface.index))
-        };
-        for interface in self.interfaces.iter().filter(may_carry_peers) {
-            if !self.group.look_up(interface) {
-                are_known = false;
-                self.group.solicit(interface);
-            }
-        }
-        are_known
     }
 
     /// When the next turn is due, events apart. Without a lease nothing goes out that would be worth one.
@@ -413,9 +349,7 @@ impl Agent {
             self.resync(now);
         }
         self.ensure_hooks(true);
-        if self.probing == Probing::Enough {
-            self.probing = Probing::Outdated;
-        }
+        self.thin_sessions();
         self.turn(now);
         if let Err(trouble) = self.renew() {
             self.report(trouble);
@@ -462,14 +396,6 @@ impl Agent {
             self.last_trouble = Some(trouble);
             self.news += 1;
         }
-    }
-
-    fn count_sessions(&self) {
-        let named = self
-            .group
-            .liveness()
-            .filter_map(|(ifindex, liveness)| Some((self.interface(ifindex)?.name.as_str(), liveness)));
-        self.counters.set_sessions(named);
     }
 
     fn interface(&self, ifindex: u32) -> Option<&Interface> {

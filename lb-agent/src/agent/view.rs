@@ -8,7 +8,7 @@ use std::{
 use lb_common::maps::Iface;
 use tracing::warn;
 
-use super::{Agent, Probing, hooks, story};
+use super::{Agent, hooks, sessions::Probing, story};
 use crate::{
     model::{BoottimeNs, Interface, Place},
     multicast::{self, Membership},
