@@ -43,6 +43,7 @@ pub mod run;
 pub mod sbfd;
 pub mod self_test;
 pub mod shutdown;
+pub mod side_by_side;
 pub mod source;
 pub mod status;
 pub mod sys;

@@ -15,7 +15,7 @@ use crate::{
 #[must_use]
 pub fn observed(report: &Report, selection: &Selection) -> Observed {
     let mut observed = Observed { failures: failures(report, selection), ..Observed::default() };
-    for (place, unit) in &report.units {
+    for (place, unit) in &*report.units {
         if let Some(interface) = report.interfaces.get(&place.ifindex) {
             observed.add(*place, unit, interface, report.has_lease);
         }

@@ -19,13 +19,13 @@ fn report(units: &[Unit<'_>]) -> Report {
     let unit = |(ifindex, vips, stance, history): &Unit<'_>| {
         let vips: Arc<[IpAddr]> = vips.iter().map(|vip| ip(vip)).collect();
         let at = Place { ifindex: *ifindex, address: vips[0] };
-        (at, UnitReport { vips, stance: stance.clone(), history: history.clone() })
+        (at, Arc::new(UnitReport { vips, stance: stance.clone(), history: history.clone() }))
     };
     Report {
         node: ME.into(),
         has_lease: true,
         interfaces: [(2, "eth0".into()), (3, "eth1".into())].into(),
-        units: units.iter().map(unit).collect(),
+        units: Arc::new(units.iter().map(unit).collect()),
         ..Report::default()
     }
 }

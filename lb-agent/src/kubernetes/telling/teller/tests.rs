@@ -37,13 +37,13 @@ impl Play {
         index.serve("default/web", service(&["10.0.0.1"]), &["n2"]);
         let at = Place { ifindex: 2, address: ip("10.0.0.1") };
         let stance = if is_held { Stance::Held } else { Stance::Suppressed };
-        let unit = UnitReport { vips: [at.address].into(), stance, history: History::default() };
+        let unit = Arc::new(UnitReport { vips: [at.address].into(), stance, history: History::default() });
         let report = Report {
             node: "n1".into(),
             has_lease: true,
             interfaces: [(2, "eth0".into())].into(),
             addresses: [ip("192.168.0.1"), ip("fe80::1")].into(),
-            units: [(at, unit)].into(),
+            units: Arc::new([(at, unit)].into()),
             ..Report::default()
         };
         Self {
