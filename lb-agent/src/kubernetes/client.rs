@@ -3,6 +3,9 @@
 //! Over TLS it is HTTP/2: one connection for all watches, and pings that only the server's process can answer, so that a
 //! network that swallows everything, or a server that hangs, is noticed although a quiet watch says nothing. Over plain
 //! HTTP/1.1 (a proxy, a test) the kernel's keepalive ends a connection that has no other side any more.
+//!
+//! Nothing here repeats a request, as the layers that `kube` has by default would, for minutes: whoever asks backs off, and
+//! then asks for what it needs by then.
 
 use std::{sync::Arc, time::Duration};
 
@@ -109,4 +112,31 @@ fn connector(config: &Config) -> Result<HttpsConnector<HttpConnector>, BoxError>
         None => builder,
     };
     Ok(builder.enable_all_versions().wrap_connector(tcp))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::{Router, http::StatusCode};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_overloaded_server_is_asked_once() {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&requests);
+        let overloaded = move || async move {
+            counted.fetch_add(1, Ordering::Relaxed);
+            (StatusCode::SERVICE_UNAVAILABLE, "busy")
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let server = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(axum::serve(listener, Router::new().fallback(overloaded)).into_future());
+        let config = Config::new(server.parse().expect("a URL"));
+        let client = client(config, Arc::default()).expect("a client");
+        let error = client.apiserver_version().await.expect_err("it is busy");
+        assert!(matches!(&error, kube::Error::Api(status) if status.code == 503), "{error}");
+        assert_eq!(requests.load(Ordering::Relaxed), 1);
+    }
 }
