@@ -1,7 +1,8 @@
 //! What the agent writes to the API: who announces which Service, what happened to it, and what is made of the configuration.
 //!
 //! All of it is a function of the selection, of what the loop tells, and of what stands in the API already. What stands there
-//! as it should is not written, so nothing is written without a change, nor after a restart.
+//! as it should is not written, so nothing is written without a change, nor after a restart. What is told of a Service is a
+//! function of what is known of that Service, so that a change of one leads to no look at the others.
 
 pub mod event;
 pub mod events;
@@ -9,12 +10,6 @@ pub mod l2_status;
 pub mod machines;
 pub mod observed;
 pub mod state;
-
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-    sync::Arc,
-};
 
 pub use event::Event;
 use l2_status::Status;
@@ -43,56 +38,6 @@ pub enum Write {
     Event(Event),
     /// Create the ConfigurationState of this node, or put it right.
     SetState(State),
-}
-
-/// What the loop has found out, as far as it is told on.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Observed {
-    /// The VIPs that this node holds, with the names of the interfaces where it does.
-    pub held: BTreeMap<IpAddr, BTreeSet<String>>,
-    /// Strangers that have a VIP.
-    pub conflicts: Vec<Conflict>,
-    /// Peers that hold a VIP at the same time, and do not hear each other.
-    pub splits: Vec<Split>,
-    /// VIPs that this node should announce and cannot.
-    pub failures: Vec<Failure>,
-}
-
-/// A stranger that has a VIP.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Conflict {
-    /// The VIP.
-    pub vip: IpAddr,
-    /// Name of the interface.
-    pub interface: String,
-    /// The stranger's link-layer address, as text.
-    pub mac: String,
-    /// The VIP is left to it; otherwise this node announces it all the same.
-    pub is_left: bool,
-    /// Another number is another event.
-    pub number: u64,
-}
-
-/// Two peers that hold the same VIP.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Split {
-    /// The VIP.
-    pub vip: IpAddr,
-    /// Name of the interface.
-    pub interface: String,
-    /// The peers.
-    pub nodes: BTreeSet<Arc<str>>,
-    /// Another number is another event.
-    pub number: u64,
-}
-
-/// A VIP that this node should announce and cannot.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Failure {
-    /// The VIP.
-    pub vip: IpAddr,
-    /// Why, and what to do.
-    pub why: String,
 }
 
 /// Whether this node speaks for all about what every node sees alike: it is the first by name that runs an agent and is fit.

@@ -1,9 +1,10 @@
 //! Has the API say what this node holds, what happened to it, and what it makes of the configuration, for as long as the API does
 //! not say so.
 //!
-//! What is to be written is found anew at each look (`teller`), so nothing is queued that may be overtaken. An agent that ends
-//! takes nothing back: the kernel answers on, and the next agent finds what stands there.
+//! What is to be written follows from what was last seen (`teller`), and is picked in portions: what is overtaken meanwhile is
+//! not written. An agent that ends takes nothing back: the kernel answers on, and the next agent finds what stands there.
 
+mod ledger;
 mod orphans;
 mod standing;
 mod teller;
@@ -15,21 +16,22 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{MicroTime, Time},
     jiff::Timestamp,
 };
 use kube::{Api, Client};
 use tokio::{
-    sync::{Notify, watch},
-    time::sleep,
+    sync::{Notify, mpsc, watch},
+    time::{Instant, sleep},
 };
 use tracing::{debug, error, info, warn};
 
 use self::{
+    ledger::Change,
     orphans::Search,
-    standing::{States, Statuses},
+    standing::States,
     teller::{Sight, Teller},
 };
 use super::{
@@ -39,13 +41,18 @@ use super::{
     writing::{Outcome, Writer, rule},
 };
 use crate::{
-    clock, cluster::trim, crds::ServiceL2Status, metrics::ApiCounters, outputs::l2_status, report::Report,
+    clock,
+    cluster::{selection::Selection, trim},
+    crds::{ConfigurationState, ServiceL2Status},
+    metrics::ApiCounters,
+    outputs::{Write, l2_status},
+    report::Report,
 };
 
 /// What belongs together comes together: longer than the loop takes from a selection to its report.
 const SETTLE: Duration = Duration::from_millis(300);
-/// So many writes, and then another look: what has changed meanwhile need not be written.
-const BATCH: usize = 64;
+/// So many writes, and then it is seen what is still to be written.
+const PORTION: usize = 64;
 /// So many of them at the same time.
 const AT_ONCE: usize = 4;
 
@@ -74,9 +81,11 @@ pub struct Telling {
     writer: Writer,
     client: Client,
     namespace: String,
-    statuses: Statuses,
+    statuses: mpsc::Receiver<Change>,
     states: States,
     changed: Arc<Notify>,
+    backoff: Backoff,
+    is_failing: bool,
     counters: ApiCounters,
     /// What was told of refusals.
     refused: BTreeSet<String>,
@@ -84,12 +93,18 @@ pub struct Telling {
     namesakes: Option<String>,
 }
 
-/// What a look came to.
-enum Round {
+/// What it tells from.
+struct Seen {
+    selection: Arc<Selection>,
+    report: Arc<Report>,
+}
+
+/// What a portion came to.
+enum Portion {
     /// All that is to be written now stands there.
-    Idle,
+    Empty,
     /// There may be more.
-    More,
+    Written,
     /// Something has to wait; why, where that is worth a word.
     Later(Option<String>),
 }
@@ -110,11 +125,13 @@ impl Telling {
             ends,
             teller: Teller::new(node, machine, fastrand::f64()),
             writer: Writer::new(client.clone(), namespace, node),
-            statuses: Statuses::watch(&client, namespace, labels, story, &changed),
+            statuses: standing::watch_statuses(&client, namespace, labels, story),
             states: States::watch(&client, namespace, object, story, &changed),
             client,
             namespace: namespace.to_owned(),
             changed,
+            backoff: Backoff::default(),
+            is_failing: false,
             counters,
             refused: BTreeSet::new(),
             namesakes: None,
@@ -125,35 +142,39 @@ impl Telling {
     pub async fn run(mut self) {
         // What was there before the first report says nothing.
         let is_begun = self.ends.reports.changed().await.is_ok();
-        if !is_begun || !self.statuses.are_listed().await || !self.states.are_listed().await {
+        if !is_begun || !self.are_statuses_listed().await || !self.states.are_listed().await {
             return;
         }
-        let mut backoff = Backoff::default();
-        let mut is_failing = false;
         loop {
             sleep(SETTLE).await;
             match self.round().await {
-                Round::Idle if !self.news().await => return,
-                Round::Idle => {}
-                Round::More => {
-                    backoff.succeeded();
-                    if std::mem::take(&mut is_failing) {
-                        info!("written to the Kubernetes API again");
-                    }
-                }
-                Round::Later(why) => {
+                Ok(()) if !self.news().await => return,
+                Ok(()) => {}
+                Err(why) => {
                     match why {
-                        Some(why) if !std::mem::replace(&mut is_failing, true) => {
+                        Some(why) if !std::mem::replace(&mut self.is_failing, true) => {
                             warn!("not written to the Kubernetes API, it is tried again: {why}");
                         }
                         Some(why) => debug!("still not written: {why}"),
                         None => {}
                     }
                     let now = Duration::from_nanos(clock::boottime_ns());
-                    sleep(backoff.failed(now, fastrand::f64())).await;
+                    sleep(self.backoff.failed(now, fastrand::f64())).await;
                 }
             }
         }
+    }
+
+    /// Waits until they are known; `false`: they will not be.
+    async fn are_statuses_listed(&mut self) -> bool {
+        while let Some(change) = self.statuses.recv().await {
+            let is_list = matches!(change, Change::Listed(_));
+            self.teller.take(change);
+            if is_list {
+                return true;
+            }
+        }
+        false
     }
 
     /// Waits until there may be something to write; `false`: there will not be.
@@ -164,55 +185,108 @@ impl Telling {
         tokio::select! {
             changed = self.ends.published.changed() => changed.is_ok(),
             changed = self.ends.reports.changed() => changed.is_ok(),
+            change = self.statuses.recv() => change.map(|change| self.teller.take(change)).is_some(),
             () = self.changed.notified() => true,
             () = async { match due { Some(due) => sleep(due).await, None => future::pending().await } } => true,
         }
     }
 
-    async fn round(&mut self) -> Round {
+    /// Writes a portion after the other, until all stands there, or something has to wait: why.
+    async fn round(&mut self) -> Result<(), Option<String>> {
+        let Some(mut seen) = self.see() else { return Ok(()) };
+        let mut noticed: Option<Instant> = None;
+        loop {
+            match self.portion(&seen).await {
+                Portion::Empty => return Ok(()),
+                Portion::Written => {
+                    self.backoff.succeeded();
+                    if std::mem::take(&mut self.is_failing) {
+                        info!("written to the Kubernetes API again");
+                    }
+                }
+                Portion::Later(why) => return Err(why),
+            }
+            // There may be enough to write for minutes. What is new meanwhile settles, too.
+            if self.has_news() && noticed.get_or_insert_with(Instant::now).elapsed() >= SETTLE {
+                noticed = None;
+                match self.see() {
+                    Some(new) => seen = new,
+                    None => return Ok(()),
+                }
+            }
+        }
+    }
+
+    fn has_news(&self) -> bool {
+        let Ends { published, reports } = &self.ends;
+        published.has_changed().unwrap_or(false) || reports.has_changed().unwrap_or(false)
+    }
+
+    /// What there is to tell from, if that is any reason to tell something.
+    fn see(&mut self) -> Option<Seen> {
         // What an earlier agent has left on disk is no reason to change what is told.
         let published = self.ends.published.borrow_and_update().clone();
-        let Some(published) = published.filter(|published| !published.is_from_disk) else {
-            return Round::Idle;
-        };
-        let report = Arc::clone(&self.ends.reports.borrow_and_update());
-        let selection = &*published.selection;
+        let selection = published.filter(|published| !published.is_from_disk)?.selection;
+        Some(Seen { selection, report: Arc::clone(&self.ends.reports.borrow_and_update()) })
+    }
+
+    async fn portion(&mut self, Seen { selection, report }: &Seen) -> Portion {
         if let Some(search) = self.teller.search(selection) {
             match self.find(&search).await {
                 Ok(found) => self.teller.found(search, found),
                 Err(error) => {
-                    return Round::Later(Some(format!("list servicel2statuses: {}", causes(&error))));
+                    return Portion::Later(Some(format!("list servicel2statuses: {}", causes(&error))));
                 }
             }
         }
-        let (now, time) = (clock::boottime_ns(), Timestamp::now());
-        let (statuses, state) = (self.statuses.existing(), self.states.own());
-        let sight = Sight { selection, report: &report, statuses: &statuses, state: state.as_deref() };
-        let mut writes = self.teller.writes(&sight, now, &Time(time));
+        while let Ok(change) = self.statuses.try_recv() {
+            self.teller.take(change);
+        }
+        let (now, time, state) = (clock::boottime_ns(), Timestamp::now(), self.states.own());
+        let sight = Sight { selection, report, state: state.as_deref() };
+        let writes = self.teller.writes(sight, now, &Time(time), PORTION);
         self.tell_namesakes();
         if writes.is_empty() {
-            return Round::Idle;
+            return Portion::Empty;
         }
-        writes.truncate(BATCH);
-        let writer = &self.writer;
-        let writing = |write| async move {
-            let outcome = writer.write(&write, MicroTime(time)).await;
-            (write, outcome)
-        };
-        let written: Vec<_> = stream::iter(writes).map(writing).buffer_unordered(AT_ONCE).collect().await;
-        let mut round = Round::More;
-        for (write, outcome) in written {
+        self.write(writes, MicroTime(time), state.as_deref()).await
+    }
+
+    /// Writes some at a time. Once one has no answer, no other is begun.
+    async fn write(
+        &mut self,
+        writes: Vec<Write>,
+        time: MicroTime,
+        state: Option<&ConfigurationState>,
+    ) -> Portion {
+        let mut writes = writes.into_iter();
+        let mut under_way = FuturesUnordered::new();
+        let mut portion = Portion::Written;
+        let mut is_answered = true;
+        loop {
+            while is_answered && under_way.len() < AT_ONCE {
+                let Some(write) = writes.next() else { break };
+                let (writer, time) = (self.writer.clone(), time.clone());
+                under_way.push(async move {
+                    let outcome = writer.write(&write, time).await;
+                    (write, outcome)
+                });
+            }
+            let Some((write, outcome)) = under_way.next().await else { return portion };
             self.counters.wrote(rule(&write).1, outcome.label());
-            self.teller.wrote(&write, &outcome, state.as_deref(), clock::boottime_ns());
+            self.teller.wrote(&write, &outcome, state, clock::boottime_ns());
             match outcome {
                 Outcome::Done => {}
                 Outcome::Forbidden(why) | Outcome::Refused(why) => self.tell_refusal(why),
-                Outcome::Overtaken if matches!(round, Round::More) => round = Round::Later(None),
+                Outcome::Overtaken if matches!(portion, Portion::Written) => portion = Portion::Later(None),
                 Outcome::Overtaken => {}
-                Outcome::Later(why) => round = Round::Later(Some(why)),
+                Outcome::Later(why) => portion = Portion::Later(Some(why)),
+                Outcome::Unanswered(why) => {
+                    is_answered = false;
+                    portion = Portion::Later(Some(why));
+                }
             }
         }
-        round
     }
 
     /// A page after the other.

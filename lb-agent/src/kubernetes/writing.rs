@@ -23,6 +23,8 @@ use crate::{
     },
 };
 
+/// The kind of an event, as a rule names it.
+pub const EVENTS: &str = "events";
 /// By whom fields are said to be written.
 const MANAGER: &str = "lb-agent";
 
@@ -35,6 +37,8 @@ pub enum Outcome {
     Overtaken,
     /// It may do later.
     Later(String),
+    /// No answer has come, so the next one would get none; it may have been done all the same.
+    Unanswered(String),
     /// Nothing of its kind will do until somebody adds a rule.
     Forbidden(String),
     /// The API will never take it as it is.
@@ -47,7 +51,7 @@ impl Outcome {
     pub const fn label(&self) -> &'static str {
         match self {
             Self::Done => "ok",
-            Self::Overtaken | Self::Later(_) => "retried",
+            Self::Overtaken | Self::Later(_) | Self::Unanswered(_) => "retried",
             Self::Forbidden(_) | Self::Refused(_) => "refused",
         }
     }
@@ -197,14 +201,14 @@ pub const fn rule(write: &Write) -> (&'static str, &'static str) {
         Write::CreateStatus(..) => ("create", "servicel2statuses"),
         Write::SetStatus { .. } => ("patch", "servicel2statuses/status"),
         Write::DeleteStatus { .. } => ("delete", "servicel2statuses"),
-        Write::Event(_) => ("create", "events"),
+        Write::Event(_) => ("create", EVENTS),
         Write::SetState(_) => ("create and patch", "configurationstates and configurationstates/status"),
     }
 }
 
 /// What an error means for the write.
 fn judge(verb: &str, plural: &str, error: &kube::Error) -> Outcome {
-    let kube::Error::Api(status) = error else { return Outcome::Later(super::story::causes(error)) };
+    let kube::Error::Api(status) = error else { return Outcome::Unanswered(super::story::causes(error)) };
     let told = format!("{verb} {plural}: {}", status.message);
     match status.code {
         404 | 409 => Outcome::Overtaken,
@@ -246,6 +250,9 @@ mod tests {
         assert_eq!(judged(403), Outcome::Forbidden(rule.to_owned()));
         let ending = "unable to create new content in namespace a because it is being terminated";
         assert_eq!(judged_by(403, ending), Outcome::Overtaken);
+        let lost = kube::Error::Service("connection reset".into());
+        let outcome = judge("create", "events", &lost);
+        assert!(matches!(outcome, Outcome::Unanswered(_)), "{outcome:?}");
         let invalid = "the Kubernetes API does not take it: create events: no";
         assert_eq!(judged(422), Outcome::Refused(invalid.to_owned()));
     }

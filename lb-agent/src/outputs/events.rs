@@ -1,92 +1,100 @@
 //! Events about what goes wrong with a Service.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-    sync::Arc,
+use std::{net::IpAddr, sync::Arc};
+
+use super::{Event, event::Reason as About, observed::View};
+use crate::{
+    cluster::{
+        objects::ObjectName,
+        selection::{Outcome, Reason, ServiceVerdict},
+    },
+    holding::Stance,
+    model::MacText,
+    report::{History, Told, UnitReport},
 };
 
-use super::{Conflict, Event, Failure, Observed, Split, event::Reason as About, is_spokesman};
-use crate::cluster::{
-    objects::ObjectName,
-    selection::{Outcome, Reason, Selection, ServiceVerdict},
-};
-
-/// All that there is to tell, in order. An event is told once: by whoever remembers what was told, and by its name.
+/// All that there is to tell of a Service, in order. An event is told once: by whoever remembers what was told, and by its name.
 #[must_use]
-pub fn events(me: &str, selection: &Selection, observed: &Observed) -> Vec<Event> {
-    let mut events = heard(selection, observed);
-    if is_spokesman(selection, me) {
-        events.extend(selection.services.iter().flat_map(|(name, verdict)| of_service(name, verdict)));
-    }
-    events.sort_unstable();
-    events
-}
-
-/// Those of `now` that have not been told, given what was told `before`. What is over is forgotten: it may come again.
-pub fn news(before: &mut BTreeSet<Event>, now: Vec<Event>) -> Vec<Event> {
-    let now: BTreeSet<Event> = now.into_iter().collect();
-    let news = now.difference(before).cloned().collect();
-    *before = now;
-    news
-}
-
-type Subject<'a> = (&'a ObjectName, &'a Arc<ServiceVerdict>);
-
-fn event((name, verdict): Subject<'_>, reason: About, note: String, number: u64) -> Event {
-    Event { service: name.clone(), uid: verdict.uid.to_string(), reason, note, number, ..Event::default() }
-}
-
-/// What this node has found out by itself.
-fn heard(selection: &Selection, observed: &Observed) -> Vec<Event> {
-    let Observed { held: _, conflicts, splits, failures } = observed;
-    if conflicts.is_empty() && splits.is_empty() && failures.is_empty() {
+pub fn of_service(view: &View<'_>, name: &ObjectName, verdict: &ServiceVerdict) -> Vec<Event> {
+    if !is_ours(verdict) {
         return Vec::new();
     }
-    let mut services: BTreeMap<IpAddr, Vec<Subject<'_>>> = BTreeMap::new();
-    for subject in &selection.services {
-        for address in subject.1.addresses.iter().filter(|_| is_ours(subject.1)) {
-            services.entry(address.address).or_default().push(subject);
-        }
-    }
-    let with = |vip: &IpAddr| services.get(vip).into_iter().flatten().copied();
-    let mut events = Vec::new();
-    for Conflict { vip, interface, mac, is_left, number } in conflicts {
-        let what = match is_left {
-            true => "the address is left to it",
-            false => "the address is announced here all the same",
-        };
-        let note = format!(
-            "{mac} claims {vip} on {interface}, and is none of the nodes; {what}. Find that host, or stop the other announcer"
-        );
-        events.extend(with(vip).map(|service| event(service, About::AddressConflict, note.clone(), *number)));
-    }
-    for Split { vip, interface, nodes, number } in splits {
-        let nodes: Vec<&str> = nodes.iter().map(|node| &**node).collect();
-        let note = format!(
-            "{} hold {vip} on {interface} and do not hear each other; look at the switches and cables between them",
-            nodes.join(" and ")
-        );
-        events.extend(with(vip).map(|service| event(service, About::SplitSegment, note.clone(), *number)));
-    }
-    for Failure { vip, why } in failures {
-        events.extend(with(vip).map(|service| event(service, About::AnnounceFailed, why.clone(), 0)));
-    }
+    let event = |(reason, note, number)| Event {
+        service: name.clone(),
+        uid: verdict.uid.to_string(),
+        reason,
+        note,
+        number,
+        ..Event::default()
+    };
+    let mut events: Vec<Event> = heard(view, verdict).chain(seen_by_all(view, verdict)).map(event).collect();
+    events.sort_unstable();
+    events.dedup();
     events
+}
+
+/// Those of `now` that were not told `before`. What is over is forgotten: it may come again.
+pub fn news<'a>(before: &'a [Event], now: &'a [Event]) -> impl Iterator<Item = &'a Event> {
+    now.iter().filter(|event| !before.contains(event))
+}
+
+type Said = (About, String, u64);
+
+/// What this node has found out by itself.
+fn heard(view: &View<'_>, verdict: &ServiceVerdict) -> impl Iterator<Item = Said> {
+    let of_vip = |vip: IpAddr| {
+        let said = move |(interface, unit): (&Arc<str>, &UnitReport)| {
+            [conflict(vip, interface, unit), split(vip, interface, unit)].into_iter().flatten()
+        };
+        view.led_by(vip).flat_map(said)
+    };
+    let failure = match &verdict.outcome {
+        Outcome::Announced { unit, .. } => view.failure(unit),
+        Outcome::NotAnnounced(_) => None,
+    };
+    let failure = failure.map(|why| (About::AnnounceFailed, why, 0));
+    verdict.addresses.iter().flat_map(move |address| of_vip(address.address)).chain(failure)
+}
+
+/// A stranger that has a VIP.
+fn conflict(vip: IpAddr, interface: &str, unit: &UnitReport) -> Option<Said> {
+    let (mac, what, number) = match (&unit.stance, &unit.history.conflict) {
+        (Stance::Contested(mac), _) => (*mac, "the address is left to it", 0),
+        (_, Some(Told { what: mac, number })) => {
+            (*mac, "the address is announced here all the same", *number)
+        }
+        (_, None) => return None,
+    };
+    let note = format!(
+        "{} claims {vip} on {interface}, and is none of the nodes; {what}. Find that host, or stop the other announcer",
+        MacText(mac)
+    );
+    Some((About::AddressConflict, note, number))
+}
+
+/// Two peers that hold the same VIP.
+fn split(vip: IpAddr, interface: &str, unit: &UnitReport) -> Option<Said> {
+    let UnitReport { history: History { split: Some(Told { what: (one, other), number }), .. }, .. } = unit
+    else {
+        return None;
+    };
+    let (first, second) = if one <= other { (one, other) } else { (other, one) };
+    let note = format!(
+        "{first} and {second} hold {vip} on {interface} and do not hear each other; look at the switches and cables between \
+         them"
+    );
+    Some((About::SplitSegment, note, *number))
 }
 
 fn is_ours(verdict: &ServiceVerdict) -> bool {
     !matches!(verdict.outcome, Outcome::NotAnnounced(Reason::OtherClass { .. }))
 }
 
-/// What every node sees alike.
-fn of_service(name: &ObjectName, verdict: &Arc<ServiceVerdict>) -> Vec<Event> {
-    if !is_ours(verdict) {
-        return Vec::new();
-    }
-    let failed = |note| event((name, verdict), About::AnnounceFailed, note, 0);
-    let problems = verdict.problems.iter().cloned();
-    problems.chain(trouble(&verdict.outcome)).map(failed).collect()
+/// What every node sees alike, if this one is to tell it.
+fn seen_by_all(view: &View<'_>, verdict: &ServiceVerdict) -> impl Iterator<Item = Said> {
+    let speaks = view.speaks_for_all;
+    let problems = verdict.problems.iter().cloned().chain(trouble(&verdict.outcome));
+    problems.filter(move |_| speaks).map(|note| (About::AnnounceFailed, note, 0))
 }
 
 /// Why a Service is not announced, where that calls for somebody to do something. No endpoint is a state that passes, and

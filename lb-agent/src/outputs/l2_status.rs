@@ -1,14 +1,13 @@
 //! ServiceL2Status: one for each Service that this node announces.
+//!
+//! The spokesman also deletes those of nodes that are gone or not Ready: these cannot do so themselves. One whose node comes
+//! back as the announcer is written anew by it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use kube::ResourceExt as _;
 
-use super::{Event, Observed, Write, event::Reason, is_spokesman};
+use super::{Event, Write, event::Reason, observed::View};
 use crate::{
     cluster::{
         objects::ObjectName,
@@ -68,75 +67,52 @@ pub fn is_living(selection: &Selection, node: &str) -> bool {
     selection.nodes.get(node).is_some_and(|node| node.is_ready && node.has_agent)
 }
 
-/// What is to be written, so that the ServiceL2Statuses of this node (`me`) say what it holds. `existing` are by name;
-/// Services in `busy` have a write under way, and are left alone until that is over.
-///
-/// The spokesman also deletes those of nodes that are gone or not Ready: these cannot do so themselves. One whose node comes
-/// back as the announcer is written anew by it.
+/// What is to be written, so that the ServiceL2Statuses of this node for one Service say what it holds of it. `verdict` is
+/// `None` when there is no such Service; `existing` are by name, in order.
 #[must_use]
-pub fn writes(
-    me: &str,
-    selection: &Selection,
-    observed: &Observed,
-    existing: &BTreeMap<String, Existing>,
-    busy: &BTreeSet<ObjectName>,
+pub fn of_service<'a>(
+    view: &View<'_>,
+    service: &ObjectName,
+    verdict: Option<&ServiceVerdict>,
+    existing: impl IntoIterator<Item = (&'a str, &'a Existing)>,
 ) -> Vec<Write> {
-    let mut wanted = wanted(me, selection, observed);
-    let speaks_for_all = is_spokesman(selection, me);
+    let mut wanted = verdict.and_then(|verdict| Some((verdict, held_on(view, verdict)?)));
+    let status = |interfaces| Status { node: Arc::clone(view.me), service: service.clone(), interfaces };
     let mut writes = Vec::new();
-    for (object, Existing { node, service, interfaces }) in existing {
-        if **node != *me {
-            if speaks_for_all && !is_living(selection, node) {
-                writes.push(Write::DeleteStatus { object: object.clone() });
+    for (object, existing) in existing {
+        let object = || object.to_owned();
+        match wanted.take() {
+            Some((_, interfaces)) if existing.interfaces.as_ref() == Some(&interfaces) => {}
+            Some((_, interfaces)) => {
+                writes.push(Write::SetStatus { object: object(), status: status(interfaces) });
             }
-            continue;
-        }
-        if busy.contains(service) {
-            wanted.remove(service);
-            continue;
-        }
-        match wanted.remove(service) {
-            Some(status) if interfaces.as_ref() == Some(&status.interfaces) => {}
-            Some(status) => writes.push(Write::SetStatus { object: object.clone(), status }),
-            None => writes.push(Write::DeleteStatus { object: object.clone() }), // or there are two
+            None => writes.push(Write::DeleteStatus { object: object() }), // or there are two
         }
     }
-    let new = wanted.into_iter().filter(|(service, _)| !busy.contains(service));
-    writes.extend(new.filter_map(|(service, status)| {
-        let event = assigned(me, selection.services.get(&service)?, &status);
-        Some(Write::CreateStatus(status, event))
+    writes.extend(wanted.map(|(verdict, interfaces)| {
+        let status = status(interfaces);
+        let event = assigned(view.me, verdict, &status);
+        Write::CreateStatus(status, event)
     }));
     writes
 }
 
-/// The Services that this node holds.
-fn wanted(me: &str, selection: &Selection, observed: &Observed) -> BTreeMap<ObjectName, Status> {
-    if observed.held.is_empty() {
-        return BTreeMap::new();
-    }
-    let status = |(name, verdict): (&ObjectName, &Arc<ServiceVerdict>)| {
-        let interfaces = held_on(verdict, observed)?;
-        Some((name.clone(), Status { node: me.into(), service: name.clone(), interfaces }))
-    };
-    selection.services.iter().filter_map(status).collect()
-}
-
 /// The interfaces on which this node holds a Service, as far as they are restricted. `None` when it holds none of its VIPs.
-fn held_on(verdict: &ServiceVerdict, observed: &Observed) -> Option<Vec<String>> {
+fn held_on(view: &View<'_>, verdict: &ServiceVerdict) -> Option<Vec<String>> {
     let Outcome::Announced { unit, .. } = &verdict.outcome else { return None };
-    let held = verdict.addresses.iter().filter_map(|address| observed.held.get(&address.address));
-    let interfaces: Vec<&BTreeSet<String>> = held.collect();
-    if interfaces.is_empty() {
-        return None;
+    let mut held = verdict.addresses.iter().flat_map(|address| view.held_on(address.address)).peekable();
+    held.peek()?;
+    if unit.interfaces.is_none() {
+        return Some(Vec::new());
     }
-    let all: BTreeSet<String> = interfaces.into_iter().flatten().cloned().collect();
-    Some(if unit.interfaces.is_some() { all.into_iter().collect() } else { Vec::new() })
+    let all: BTreeSet<&Arc<str>> = held.collect();
+    Some(all.into_iter().map(ToString::to_string).collect())
 }
 
 /// The event that goes with a new status.
 fn assigned(me: &str, verdict: &ServiceVerdict, status: &Status) -> Event {
-    let addresses: Vec<IpAddr> = verdict.addresses.iter().map(|address| address.address).collect();
-    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let addresses: Vec<String> =
+        verdict.addresses.iter().map(|address| address.address.to_string()).collect();
     let on = match status.interfaces.as_slice() {
         [] => String::new(),
         interfaces => format!(" on {}", interfaces.join(", ")),

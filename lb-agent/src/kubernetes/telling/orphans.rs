@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    cluster::selection::Selection,
+    cluster::selection::{NodeVerdict, Selection},
     outputs::{
         is_spokesman,
         l2_status::{Existing, NODE, is_living},
@@ -24,6 +24,17 @@ pub struct Orphans {
     /// The nodes that were there when it was last looked for them; `None`: this node has not, or need not.
     living: Option<BTreeSet<Arc<str>>>,
     found: BTreeMap<String, Existing>,
+    /// The nodes for which there is nothing to list.
+    searched: Option<Nodes>,
+    /// The nodes that what was found is left of.
+    sifted: Option<Nodes>,
+}
+
+/// The same object as long as no node has changed.
+type Nodes = Arc<BTreeMap<Arc<str>, NodeVerdict>>;
+
+fn is_same(known: Option<&Nodes>, selection: &Selection) -> bool {
+    known.is_some_and(|known| Arc::ptr_eq(known, &selection.nodes))
 }
 
 /// What to list.
@@ -37,6 +48,15 @@ pub struct Search {
 impl Orphans {
     /// What to list, if there may be any that are not known.
     pub fn search(&mut self, me: &str, selection: &Selection) -> Option<Search> {
+        if is_same(self.searched.as_ref(), selection) {
+            return None;
+        }
+        let search = self.search_anew(me, selection);
+        self.searched = search.is_none().then(|| Arc::clone(&selection.nodes));
+        search
+    }
+
+    fn search_anew(&mut self, me: &str, selection: &Selection) -> Option<Search> {
         if !is_spokesman(selection, me) {
             *self = Self::default();
             return None;
@@ -61,12 +81,20 @@ impl Orphans {
     pub fn found(&mut self, me: &str, search: Search, found: BTreeMap<String, Existing>) {
         self.living = Some(search.living);
         self.found.extend(found.into_iter().filter(|(_, existing)| *existing.node != *me));
+        self.sifted = None;
     }
 
-    /// Those that are not known to be gone.
-    pub fn known(&mut self, selection: &Selection) -> &BTreeMap<String, Existing> {
-        self.found.retain(|_, existing| !is_living(selection, &existing.node));
-        &self.found
+    /// Forgets those whose node can delete them itself.
+    pub fn sift(&mut self, selection: &Selection) {
+        if !is_same(self.sifted.as_ref(), selection) {
+            self.found.retain(|_, existing| !is_living(selection, &existing.node));
+            self.sifted = Some(Arc::clone(&selection.nodes));
+        }
+    }
+
+    /// The names of those that are not known to be gone.
+    pub fn known(&self) -> impl Iterator<Item = &String> {
+        self.found.keys()
     }
 
     /// This one is gone.

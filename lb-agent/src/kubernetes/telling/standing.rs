@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Debug, pin::pin, sync::Arc, time::Duration};
 
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Api, Client, Resource, ResourceExt as _,
@@ -11,12 +11,16 @@ use kube::{
     runtime::{
         WatchStreamExt as _,
         reflector::{self, Store},
-        watcher,
+        watcher::{self, Event, watcher},
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::sleep,
+};
 
+use super::ledger::Change;
 use crate::{
     clock,
     crds::{ConfigurationState, ServiceL2Status, ServiceL2StatusSpec},
@@ -28,40 +32,14 @@ use crate::{
     outputs::l2_status::{self, Existing},
 };
 
-/// The ServiceL2Statuses of this node.
-pub struct Statuses(Store<DeserializeGuard<ServiceL2Status>>);
+/// Changes that have come and were not looked at. Beyond it the watch waits.
+const BACKLOG: usize = 1_024;
+
+/// As it comes: what cannot be read is none of what an agent writes.
+type Guarded<R> = DeserializeGuard<R>;
 
 /// The ConfigurationState of this node.
-pub struct States(Store<DeserializeGuard<ConfigurationState>>);
-
-impl Statuses {
-    /// Begins to watch those with these labels.
-    pub fn watch(
-        client: &Client,
-        namespace: &str,
-        labels: String,
-        story: &Arc<Story>,
-        changed: &Arc<Notify>,
-    ) -> Self {
-        let selectors = Selectors { labels: Some(labels), fields: None };
-        Self(watch(client, namespace, selectors, "servicel2statuses", story, changed))
-    }
-
-    /// Waits until they are known; `false`: they will not be.
-    pub async fn are_listed(&self) -> bool {
-        self.0.wait_until_ready().await.is_ok()
-    }
-
-    /// They, by name.
-    pub fn existing(&self) -> BTreeMap<String, Existing> {
-        let existing = |object: &Arc<DeserializeGuard<ServiceL2Status>>| match &object.0 {
-            Ok(object) => Some((object.name_any(), l2_status::trim(object)?)),
-            // What it says is nothing that an agent has written: that is put right.
-            Err(invalid) => unread(invalid.metadata.clone()),
-        };
-        self.0.state().iter().filter_map(existing).collect()
-    }
-}
+pub struct States(Store<Guarded<ConfigurationState>>);
 
 impl States {
     /// Begins to watch the one that these fields tell.
@@ -72,11 +50,20 @@ impl States {
         story: &Arc<Story>,
         changed: &Arc<Notify>,
     ) -> Self {
+        let (store, writer) = reflector::store();
         let selectors = Selectors { labels: None, fields: Some(fields) };
-        Self(watch(client, namespace, selectors, "configurationstates", story, changed))
+        let events = events::<ConfigurationState>(client, namespace, selectors);
+        let events = events.modify(|object| object.managed_fields_mut().clear()).reflect(writer);
+        let changed = Arc::clone(changed);
+        let watched = watched(events, "configurationstates", Arc::clone(story), move |_| {
+            changed.notify_one();
+            std::future::ready(true)
+        });
+        tokio::spawn(watched);
+        Self(store)
     }
 
-    /// As [`Statuses::are_listed`].
+    /// Waits until it is known; `false`: it will not be.
     pub async fn are_listed(&self) -> bool {
         self.0.wait_until_ready().await.is_ok()
     }
@@ -85,6 +72,57 @@ impl States {
     pub fn own(&self) -> Option<Arc<ConfigurationState>> {
         let object = self.0.state().into_iter().next()?;
         object.0.as_ref().ok().cloned().map(Arc::new)
+    }
+}
+
+/// Begins to watch the ServiceL2Statuses with these labels: there may be very many, so that they are trimmed as they come.
+pub fn watch_statuses(
+    client: &Client,
+    namespace: &str,
+    labels: String,
+    story: &Arc<Story>,
+) -> mpsc::Receiver<Change> {
+    let (changes, heard) = mpsc::channel(BACKLOG);
+    let selectors = Selectors { labels: Some(labels), fields: None };
+    let events = events::<ServiceL2Status>(client, namespace, selectors);
+    let mut list = BTreeMap::new();
+    let watched = watched(events, "servicel2statuses", Arc::clone(story), move |event| {
+        let (change, changes) = (change(event, &mut list), changes.clone());
+        async move {
+            match change {
+                Some(change) => changes.send(change).await.is_ok(),
+                None => true,
+            }
+        }
+    });
+    tokio::spawn(watched);
+    heard
+}
+
+/// A list is complete before any of it counts: until then what was known before holds.
+fn change(event: Event<Guarded<ServiceL2Status>>, list: &mut BTreeMap<String, Existing>) -> Option<Change> {
+    match event {
+        Event::Init => list.clear(),
+        Event::InitApply(object) => list.extend(existing(object)),
+        Event::InitDone => return Some(Change::Listed(std::mem::take(list))),
+        Event::Apply(object) => {
+            let name = object.name_any();
+            return Some(match existing(object) {
+                Some((name, existing)) => Change::Put(name, existing),
+                // It lacks a label now.
+                None => Change::Gone(name),
+            });
+        }
+        Event::Delete(object) => return Some(Change::Gone(object.name_any())),
+    }
+    None
+}
+
+fn existing(object: Guarded<ServiceL2Status>) -> Option<(String, Existing)> {
+    match object.0 {
+        Ok(object) => Some((object.name_any(), l2_status::trim(&object)?)),
+        // What it says is nothing that an agent has written: that is put right.
+        Err(invalid) => unread(invalid.metadata),
     }
 }
 
@@ -112,14 +150,11 @@ fn unread(metadata: kube::core::ObjectMeta) -> Option<(String, Existing)> {
     Some((object.name_any(), l2_status::trim(&object)?))
 }
 
-fn watch<R>(
+fn events<R>(
     client: &Client,
     namespace: &str,
     selectors: Selectors,
-    plural: &'static str,
-    story: &Arc<Story>,
-    changed: &Arc<Notify>,
-) -> Store<DeserializeGuard<R>>
+) -> impl Stream<Item = watcher::Result<Event<Guarded<R>>>> + Send + use<R>
 where
     R: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -129,28 +164,36 @@ where
         + Sync
         + 'static,
 {
-    let (store, writer) = reflector::store();
-    let api: Api<DeserializeGuard<R>> = Api::namespaced(client.clone(), namespace);
-    let events = watcher(api, config(selectors));
-    let events = events.modify(|object| object.managed_fields_mut().clear()).reflect(writer);
-    let (story, changed) = (Arc::clone(story), Arc::clone(changed));
-    tokio::spawn(async move {
-        let mut events = pin!(events);
-        let mut backoff = Backoff::default();
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(_) => {
-                    backoff.succeeded();
-                    story.succeeded(plural);
-                    changed.notify_one();
-                }
-                Err(error) => {
-                    story.failed(plural, &error);
-                    let now = Duration::from_nanos(clock::boottime_ns());
-                    sleep(backoff.failed(now, fastrand::f64())).await;
+    let api: Api<Guarded<R>> = Api::namespaced(client.clone(), namespace);
+    watcher(api, config(selectors))
+}
+
+/// Takes what a watch tells, until `take` says that nobody wants it any more.
+async fn watched<E, F: Future<Output = bool>>(
+    events: impl Stream<Item = watcher::Result<E>>,
+    plural: &'static str,
+    story: Arc<Story>,
+    mut take: impl FnMut(E) -> F,
+) {
+    let mut events = pin!(events);
+    let mut backoff = Backoff::default();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                backoff.succeeded();
+                story.succeeded(plural);
+                if !take(event).await {
+                    return;
                 }
             }
+            Err(error) => {
+                story.failed(plural, &error);
+                let now = Duration::from_nanos(clock::boottime_ns());
+                sleep(backoff.failed(now, fastrand::f64())).await;
+            }
         }
-    });
-    store
+    }
 }
+
+#[cfg(test)]
+mod tests;

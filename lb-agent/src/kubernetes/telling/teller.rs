@@ -3,24 +3,26 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    sync::Arc,
     time::Duration,
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 
-use super::orphans::{Orphans, Search};
+use super::{
+    ledger::{Change, Ledger},
+    orphans::{Orphans, Search},
+};
 use crate::{
     cluster::{objects::ObjectName, selection::Selection, trim},
     crds::ConfigurationState,
-    kubernetes::writing::{Outcome, rule},
+    kubernetes::writing::{EVENTS, Outcome, rule},
     model::BoottimeNs,
     outputs::{
         Event, Write,
-        events::{events, news},
-        l2_status::{self, Existing},
+        l2_status::Existing,
         machines::Machines,
-        observed::observed,
         state::{self, State},
     },
     report::Report,
@@ -34,14 +36,13 @@ const REFUSED_FOR_NS: BoottimeNs = 60_000_000_000;
 /// all of them need to do so at once.
 const SPREAD_NS: BoottimeNs = 50_000_000;
 
-/// What stands in the API, and what should.
+/// What should stand in the API, and what stands there for the agent as a whole.
+#[derive(Clone, Copy)]
 pub struct Sight<'a> {
     /// What follows from the cluster.
-    pub selection: &'a Selection,
+    pub selection: &'a Arc<Selection>,
     /// What the loop holds.
-    pub report: &'a Report,
-    /// The ServiceL2Statuses of this node, by name.
-    pub statuses: &'a BTreeMap<String, Existing>,
+    pub report: &'a Arc<Report>,
     /// The ConfigurationState of this node.
     pub state: Option<&'a ConfigurationState>,
 }
@@ -50,12 +51,14 @@ pub struct Sight<'a> {
 pub struct Teller {
     me: String,
     machines: Machines,
-    /// What there was to tell when it was last looked at.
-    told: BTreeSet<Event>,
+    ledger: Ledger,
     /// Events that are still to be written.
     pending: BTreeSet<Event>,
     /// ServiceL2Statuses that were created and do not show yet, by their Service: with the events that go with them.
     created: BTreeMap<ObjectName, (Event, BoottimeNs)>,
+    /// Events of ServiceL2Statuses of which it is not known whether they were created: an answer may be lost, and what was
+    /// asked for be done.
+    doubtful: BTreeMap<ObjectName, Event>,
     /// The version of the ConfigurationState that was written over and still shows, and for how long that may be.
     written_over: Option<(Option<String>, BoottimeNs)>,
     /// How long this agent waits with what all have to say, as a part of how long any of them does.
@@ -75,9 +78,10 @@ impl Teller {
         Self {
             me: me.to_owned(),
             machines: Machines::new(machine),
-            told: BTreeSet::new(),
+            ledger: Ledger::new(me),
             pending: BTreeSet::new(),
             created: BTreeMap::new(),
+            doubtful: BTreeMap::new(),
             written_over: None,
             share,
             state_due: None,
@@ -97,24 +101,47 @@ impl Teller {
         self.orphans.found(&self.me, search, found);
     }
 
-    /// What is to be written now, the most important first.
-    pub fn writes(&mut self, sight: &Sight<'_>, now: BoottimeNs, time: &Time) -> Vec<Write> {
+    /// Takes note of a ServiceL2Status of this node.
+    pub fn take(&mut self, change: Change) {
+        self.ledger.take(change);
+    }
+
+    /// What is to be written now, the most important first, and no more than `most`.
+    pub fn writes(&mut self, sight: Sight<'_>, now: BoottimeNs, time: &Time, most: usize) -> Vec<Write> {
         self.forbidden.retain(|_, until| now < *until);
         self.refused.retain(|_, until| now < *until);
-        self.meet(sight.statuses, now);
-        let observed = observed(sight.report, sight.selection);
-        self.pending.extend(news(&mut self.told, events(&self.me, sight.selection, &observed)));
-        let mut existing = sight.statuses.clone();
-        existing.extend(self.orphans.known(sight.selection).clone());
-        let busy: BTreeSet<ObjectName> = self.created.keys().cloned().collect();
+        self.pending.extend(self.ledger.follow(sight.selection, sight.report));
+        self.meet(now);
+        self.orphans.sift(sight.selection);
         // Others need this node's addresses to see that it lives.
-        let mut writes: Vec<Write> = self.state(sight, now, time).map(Write::SetState).into_iter().collect();
-        writes.extend(l2_status::writes(&self.me, sight.selection, &observed, &existing, &busy));
-        writes.extend(self.pending.iter().cloned().map(Write::Event));
-        writes.retain(|write| {
-            !self.forbidden.contains_key(rule(write).1) && !self.refused.contains_key(&object(write))
-        });
+        let state = self.state(sight, now, time).map(Write::SetState).filter(|state| self.may(state));
+        let room = most.saturating_sub(state.iter().len());
+        // Neither waits until all of the other are written.
+        let for_events = self.events().take(room / 2).count();
+        let mut writes: Vec<Write> = state.into_iter().collect();
+        writes.extend(self.statuses().take(room - for_events));
+        let room = most.saturating_sub(writes.len());
+        writes.extend(self.events().take(room).cloned().map(Write::Event));
         writes
+    }
+
+    /// What is to be written of ServiceL2Statuses, but for Services with a write under way.
+    fn statuses(&self) -> impl Iterator<Item = Write> {
+        let own = self.ledger.unsaid().filter(|(service, _)| !self.created.contains_key(*service));
+        let own = own.filter(|(_, write)| self.may(write)).map(|(_, write)| write.clone());
+        let orphans = self.orphans.known().filter(|_| self.ledger.speaks_for_all());
+        let orphans = orphans.map(|object| Write::DeleteStatus { object: object.clone() });
+        own.chain(orphans.filter(|write| self.may(write)))
+    }
+
+    fn events(&self) -> impl Iterator<Item = &Event> {
+        self.pending.iter().filter(|_| !self.forbidden.contains_key(EVENTS))
+    }
+
+    /// Whether nothing is known that speaks against it.
+    fn may(&self, write: &Write) -> bool {
+        !self.forbidden.contains_key(rule(write).1)
+            && (self.refused.is_empty() || !self.refused.contains_key(&object(write)))
     }
 
     /// Takes note of what became of a write, with the ConfigurationState as it was when that was found.
@@ -126,20 +153,32 @@ impl Teller {
         now: BoottimeNs,
     ) {
         match (outcome, write) {
-            (Outcome::Later(_), _) => {}
+            (Outcome::Later(_) | Outcome::Unanswered(_), Write::CreateStatus(status, event)) => {
+                self.doubtful.insert(status.service.clone(), event.clone());
+            }
+            (Outcome::Later(_) | Outcome::Unanswered(_), _) => {}
             (Outcome::Forbidden(_), _) => _ = self.forbidden.insert(rule(write).1, now + REFUSED_FOR_NS),
             // It happened, or its Service is gone, or nobody will ever take it: none of that is to be told again.
             (_, Write::Event(event)) => _ = self.pending.remove(event),
             (Outcome::Refused(_), _) => _ = self.refused.insert(object(write), now + REFUSED_FOR_NS),
-            (_, Write::DeleteStatus { object }) => self.orphans.forget(object),
+            (_, Write::DeleteStatus { object }) => {
+                self.orphans.forget(object);
+                if *outcome == Outcome::Done {
+                    self.ledger.take(Change::Gone(object.clone()));
+                }
+            }
+            (Outcome::Done, Write::SetStatus { object, status }) => {
+                self.ledger.said(object, &status.interfaces);
+            }
             (Outcome::Done, Write::CreateStatus(status, event)) => {
+                self.doubtful.remove(&status.service);
                 self.created.insert(status.service.clone(), (event.clone(), now + SHOWN_WITHIN_NS));
             }
             (Outcome::Done, Write::SetState(_)) => {
                 self.written_over =
                     Some((state.and_then(ConfigurationState::resource_version), now + SHOWN_WITHIN_NS));
             }
-            (Outcome::Done | Outcome::Overtaken, _) => {}
+            (Outcome::Overtaken, _) => {}
         }
     }
 
@@ -156,25 +195,27 @@ impl Teller {
     }
 
     /// What was created shows now, or does not and will not.
-    fn meet(&mut self, statuses: &BTreeMap<String, Existing>, now: BoottimeNs) {
-        if self.created.is_empty() {
-            return;
-        }
-        let by_service: BTreeMap<&ObjectName, (&String, bool)> = statuses
-            .iter()
-            .map(|(object, existing)| (&existing.service, (object, existing.interfaces.is_some())))
-            .collect();
-        let pending = &mut self.pending;
+    fn meet(&mut self, now: BoottimeNs) {
+        let Self { ledger, pending, .. } = self;
         self.created.retain(|service, (event, until)| {
-            let shown = by_service.get(service).filter(|(_, is_whole)| *is_whole || now >= *until);
+            let is_whole = |existing: &Existing| existing.interfaces.is_some() || now >= *until;
+            let shown = ledger.statuses_of(service).find(|(_, existing)| is_whole(existing));
             if let Some((object, _)) = shown {
                 pending.insert(event.clone().on(object));
             }
             shown.is_none() && now < *until
         });
+        // Told twice is told once: the event has its name from the object's.
+        self.doubtful.retain(|service, event| match ledger.statuses_of(service).next() {
+            Some((object, _)) => {
+                pending.insert(event.clone().on(object));
+                false
+            }
+            None => ledger.is_unsaid(service),
+        });
     }
 
-    fn state(&mut self, sight: &Sight<'_>, now: BoottimeNs, time: &Time) -> Option<State> {
+    fn state(&mut self, sight: Sight<'_>, now: BoottimeNs, time: &Time) -> Option<State> {
         if let Some((before, until)) = &self.written_over {
             if sight.state.and_then(ConfigurationState::resource_version) == *before && now < *until {
                 return None;

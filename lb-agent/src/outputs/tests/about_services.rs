@@ -1,49 +1,60 @@
 //! Events about what goes wrong.
 
+use lb_common::wire::ethernet::Mac;
+
 use super::*;
-use crate::outputs::{
-    event::Reason,
-    events::{events, news},
+use crate::{
+    outputs::{event::Reason, events::news},
+    report::Told,
 };
+
+const STRANGER: Mac = [2, 0, 0, 0, 0, 9];
 
 fn event(service: &str, uid: &str, reason: Reason, note: &str, number: u64) -> Event {
     let [note, uid] = [note, uid].map(str::to_owned);
     Event { service: named(service), uid, reason, note, number, ..Event::default() }
 }
 
-fn conflict(number: u64) -> Observed {
-    let conflict = Conflict {
-        vip: ip("10.0.0.1"),
-        interface: "eth0".to_owned(),
-        mac: "02:00:00:00:00:09".to_owned(),
-        is_left: true,
-        number,
-    };
-    Observed { conflicts: vec![conflict], ..Observed::default() }
+fn conflict(number: u64) -> History {
+    History { conflict: Some(Told { what: STRANGER, number }), ..History::default() }
 }
 
 #[test]
 fn what_this_node_finds_out_is_told_on_the_services_of_the_vip() {
-    let told = Observed {
-        splits: vec![Split {
-            vip: ip("10.0.0.2"),
-            interface: "eth1".to_owned(),
-            nodes: ["n3".into(), "n2".into()].into(),
-            number: 5,
-        }],
-        failures: vec![Failure { vip: ip("fd00::1"), why: "eth0 has no IPv6".to_owned() }],
-        ..conflict(3)
-    };
-    let conflict = "02:00:00:00:00:09 claims 10.0.0.1 on eth0, and is none of the nodes; the address is left to it. Find that \
-                    host, or stop the other announcer";
+    let split = Some(Told { what: ("n3".into(), "n2".into()), number: 6 });
+    let told = report(&[
+        (2, &["10.0.0.1", "fd00::1"], Stance::Held, conflict(4)),
+        (3, &["10.0.0.1", "fd00::1"], Stance::Contested(STRANGER), conflict(5)),
+        (3, &["10.0.0.2"], Stance::StandingBy { holder: None }, History { split, ..History::default() }),
+        (2, &["10.0.0.3"], Stance::Held, conflict(7)),
+        (9, &["10.0.0.2"], Stance::Held, conflict(8)),
+    ]);
+    let here = "02:00:00:00:00:09 claims 10.0.0.1 on eth0, and is none of the nodes; the address is announced here all the same. \
+                Find that host, or stop the other announcer";
+    let left = "02:00:00:00:00:09 claims 10.0.0.1 on eth1, and is none of the nodes; the address is left to it. Find that host, \
+                or stop the other announcer";
     let split = "n2 and n3 hold 10.0.0.2 on eth1 and do not hear each other; look at the switches and cables between them";
     let expected = [
-        event("default/dns", "u-dns", Reason::SplitSegment, split, 5),
-        event("default/web", "u-web", Reason::AnnounceFailed, "eth0 has no IPv6", 0),
-        event("default/web", "u-web", Reason::AddressConflict, conflict, 3),
+        event("default/dns", "u-dns", Reason::SplitSegment, split, 6),
+        event("default/web", "u-web", Reason::AddressConflict, here, 4),
+        event("default/web", "u-web", Reason::AddressConflict, left, 0),
     ];
-    assert_eq!(events(ME, &select(&two_services()), &told), expected);
-    assert_eq!(events("n2", &select(&two_services()), &told), expected, "whoever found it");
+    assert_eq!(events(ME, &two_services(), &told), expected);
+    assert_eq!(events("n2", &two_services(), &told), expected, "whoever found it");
+}
+
+#[test]
+fn a_candidate_without_any_of_the_interfaces_fails() {
+    let only_eth0 = Report { interfaces: [(2, "eth0".into())].into(), ..report(&[]) };
+    let why = "node n1 has none of the interfaces that the L2Advertisements name (eth1, eth2); name one of its own, or keep it \
+               out by nodeSelectors";
+    let mut index = two_services();
+    let expected = [event("default/dns", "u-dns", Reason::AnnounceFailed, why, 0)];
+    assert_eq!(events(ME, &index, &only_eth0), expected);
+    let none = Report { interfaces: BTreeMap::new(), ..report(&[]) };
+    assert_eq!(events(ME, &index, &none), [], "it may only have begun");
+    index.put("n1", node("192.168.0.1").labelled("node.kubernetes.io/exclude-from-external-load-balancers="));
+    assert_eq!(events(ME, &index, &only_eth0), [], "it is no candidate");
 }
 
 #[test]
@@ -71,8 +82,8 @@ fn what_all_see_alike_is_told_by_one() {
         failed("default/e", &garbage),
         failed("default/f", nobody),
     ];
-    assert_eq!(events(ME, &select(&index), &Observed::default()), expected);
-    assert_eq!(events("n2", &select(&index), &Observed::default()), []);
+    assert_eq!(events(ME, &index, &report(&[])), expected);
+    assert_eq!(events("n2", &index, &report(&[])), []);
 }
 
 #[test]
@@ -87,18 +98,18 @@ fn what_passes_or_may_be_meant_is_no_event() {
     let others =
         Service { problems: vec!["garbage".to_owned()], ..service(&["10.0.0.2"]).class("example.com/lb") };
     index.serve("default/others", others, &["n1"]);
-    assert_eq!(events(ME, &select(&index), &Observed::default()), []);
+    assert_eq!(events(ME, &index, &report(&[])), []);
 }
 
 #[test]
 fn an_event_is_told_once_and_again_when_it_comes_again() {
-    let all = |observed: &Observed| events(ME, &select(&two_services()), observed);
-    let mut before = BTreeSet::new();
-    assert_eq!(news(&mut before, all(&conflict(1))), all(&conflict(1)));
-    assert_eq!(news(&mut before, all(&conflict(1))), []);
-    assert_eq!(news(&mut before, all(&conflict(2))), all(&conflict(2)), "another one");
-    assert_eq!(news(&mut before, all(&Observed::default())), []);
-    assert_eq!(news(&mut before, all(&conflict(2))), all(&conflict(2)));
+    let all =
+        |history: History| events(ME, &two_services(), &report(&[(2, &["10.0.0.1"], Stance::Held, history)]));
+    let of = |before: Vec<Event>, now: Vec<Event>| news(&before, &now).cloned().collect::<Vec<_>>();
+    assert_eq!(of(vec![], all(conflict(1))), all(conflict(1)));
+    assert_eq!(of(all(conflict(1)), all(conflict(1))), []);
+    assert_eq!(of(all(conflict(1)), all(conflict(2))), all(conflict(2)), "another one");
+    assert_eq!(of(all(conflict(2)), vec![]), []);
 }
 
 #[test]

@@ -1,33 +1,17 @@
 //! From the loop's report.
 
-use lb_common::wire::ethernet::Mac;
-
 use super::*;
-use crate::{
-    holding::Stance,
-    model::Place,
-    outputs::observed::observed,
-    report::{History, Report, Told, UnitReport},
-};
 
-const STRANGER: Mac = [2, 0, 0, 0, 0, 9];
-
-/// Interface, VIPs, and how the node stands to them.
-type Unit<'a> = (u32, &'a [&'a str], Stance<Arc<str>>, History);
-
-fn report(units: &[Unit<'_>]) -> Report {
-    let unit = |(ifindex, vips, stance, history): &Unit<'_>| {
-        let vips: Arc<[IpAddr]> = vips.iter().map(|vip| ip(vip)).collect();
-        let at = Place { ifindex: *ifindex, address: vips[0] };
-        (at, Arc::new(UnitReport { vips, stance: stance.clone(), history: history.clone() }))
+/// The interfaces where a node says that it holds VIPs.
+fn held(report: &Report, vips: &[&str]) -> Vec<(String, Vec<String>)> {
+    let mut units = Units::default();
+    units.follow(&Report::default(), report);
+    let me = Arc::from(ME);
+    let view = View::new(&me, false, report, &units);
+    let on = |vip: &&str| {
+        (vip.to_string(), view.held_on(ip(vip)).map(ToString::to_string).collect::<Vec<String>>())
     };
-    Report {
-        node: ME.into(),
-        has_lease: true,
-        interfaces: [(2, "eth0".into()), (3, "eth1".into())].into(),
-        units: Arc::new(units.iter().map(unit).collect()),
-        ..Report::default()
-    }
+    vips.iter().map(on).filter(|(_, interfaces)| !interfaces.is_empty()).collect()
 }
 
 #[test]
@@ -39,50 +23,32 @@ fn vips_are_held_where_the_kernel_answers_for_them() {
         (2, &["10.0.0.2"], Stance::StandingBy { holder: Some("n2".into()) }, none()),
         (9, &["10.0.0.3"], Stance::Held, none()),
     ];
-    let selection = select(&two_services());
-    let expected = holding(&[("10.0.0.1", &["eth0", "eth1"]), ("fd00::1", &["eth0", "eth1"])]);
-    assert_eq!(observed(&report(&units), &selection), expected);
-    let lapsed = Report { has_lease: false, ..report(&units) };
-    assert_eq!(observed(&lapsed, &selection), Observed::default());
+    let vips = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1"];
+    let both = || vec!["eth0".to_owned(), "eth1".to_owned()];
+    let expected = [("10.0.0.1".to_owned(), both()), ("fd00::1".to_owned(), both())];
+    assert_eq!(held(&report(&units), &vips), expected);
+    assert_eq!(held(&Report { has_lease: false, ..report(&units) }, &vips), []);
 }
 
 #[test]
-fn conflicts_and_splits_are_told_with_their_numbers() {
-    let history = |conflict: Option<u64>, split: Option<u64>| History {
-        taken: None,
-        conflict: conflict.map(|number| Told { what: STRANGER, number }),
-        split: split.map(|number| Told { what: ("n3".into(), "n2".into()), number }),
-    };
-    let units: [Unit<'_>; 3] = [
-        (2, &["10.0.0.1"], Stance::Held, history(Some(4), None)),
-        (2, &["10.0.0.2"], Stance::Contested(STRANGER), history(Some(5), None)),
-        (3, &["10.0.0.3"], Stance::StandingBy { holder: None }, history(None, Some(6))),
-    ];
-    let conflict = |vip, is_left, number| Conflict {
-        vip: ip(vip),
-        interface: "eth0".to_owned(),
-        mac: "02:00:00:00:00:09".to_owned(),
-        is_left,
-        number,
-    };
-    let nodes = ["n2".into(), "n3".into()].into();
-    let expected = Observed {
-        conflicts: vec![conflict("10.0.0.1", false, 4), conflict("10.0.0.2", true, 0)],
-        splits: vec![Split { vip: ip("10.0.0.3"), interface: "eth1".to_owned(), nodes, number: 6 }],
-        ..holding(&[("10.0.0.1", &["eth0"])])
-    };
-    assert_eq!(observed(&report(&units), &select(&two_services())), expected);
-}
-
-#[test]
-fn a_candidate_without_any_of_the_interfaces_fails() {
-    let only_eth0 = Report { interfaces: [(2, "eth0".into())].into(), ..report(&[]) };
-    let why = "node n1 has none of the interfaces that the L2Advertisements name (eth1, eth2); name one of its own, or keep it \
-               out by nodeSelectors";
-    let failures = vec![Failure { vip: ip("10.0.0.2"), why: why.to_owned() }];
-    let mut index = two_services();
-    let expected = Observed { failures, ..Observed::default() };
-    assert_eq!(observed(&only_eth0, &select(&index)), expected);
-    index.put("n1", node("192.168.0.1").labelled("node.kubernetes.io/exclude-from-external-load-balancers="));
-    assert_eq!(observed(&only_eth0, &select(&index)), Observed::default(), "it is no candidate");
+fn what_has_changed_is_the_vips_of_units_that_are_told_of() {
+    let none = History::default;
+    let waits = || Stance::StandingBy { holder: None };
+    let before = report(&[
+        (2, &["10.0.0.1", "fd00::1"], Stance::Held, none()),
+        (2, &["10.0.0.2"], waits(), none()),
+        (2, &["10.0.0.3"], Stance::Held, none()),
+    ]);
+    let mut units = Units::default();
+    units.follow(&Report::default(), &before);
+    let mut now = before.clone();
+    let all = Arc::make_mut(&mut now.units);
+    let at = |address| Place { ifindex: 2, address: ip(address) };
+    all.insert(at("10.0.0.1"), unit(&["10.0.0.1", "10.0.0.4"], Stance::Held));
+    all.insert(at("10.0.0.2"), unit(&["10.0.0.2"], Stance::Suppressed));
+    let vips = ["10.0.0.1", "10.0.0.4", "fd00::1"].map(ip).into();
+    assert_eq!(units.follow(&before, &now), vips);
+    let mut afresh = Units::default();
+    afresh.follow(&Report::default(), &now);
+    assert_eq!(units, afresh);
 }

@@ -17,13 +17,17 @@ use crate::{
     report::{History, UnitReport},
 };
 
+mod afresh;
+mod at_size;
+
 const S: BoottimeNs = 1_000_000_000;
 
 /// An agent on `n1`, and an API that does what it is told.
 struct Play {
     teller: Teller,
     index: Index,
-    report: Report,
+    selector: Selector,
+    report: Arc<Report>,
     statuses: BTreeMap<String, Existing>,
     state: Option<ConfigurationState>,
     version: u64,
@@ -49,7 +53,8 @@ impl Play {
         Self {
             teller: Teller::new("n1", "a".to_owned(), 0.0),
             index,
-            report,
+            selector: Selector::default(),
+            report: Arc::new(report),
             statuses: BTreeMap::new(),
             state: None,
             version: 0,
@@ -57,20 +62,25 @@ impl Play {
         }
     }
 
-    fn selection(&self) -> Arc<Selection> {
+    fn selection(&mut self) -> Arc<Selection> {
         let options = Options { me: "n1".to_owned(), ..Options::default() };
-        Selector::default().select(self.index.cluster(), &options)
+        self.selector.select(self.index.cluster(), &options)
     }
 
     fn writes(&mut self) -> Vec<Write> {
+        self.portion(usize::MAX)
+    }
+
+    fn portion(&mut self, most: usize) -> Vec<Write> {
+        self.teller.take(Change::Listed(self.statuses.clone()));
+        self.look(most)
+    }
+
+    /// Looks without word from the watch.
+    fn look(&mut self, most: usize) -> Vec<Write> {
         let selection = self.selection();
-        let sight = Sight {
-            selection: &selection,
-            report: &self.report,
-            statuses: &self.statuses,
-            state: self.state.as_ref(),
-        };
-        self.teller.writes(&sight, self.now, &Time(Timestamp::UNIX_EPOCH))
+        let sight = Sight { selection: &selection, report: &self.report, state: self.state.as_ref() };
+        self.teller.writes(sight, self.now, &Time(Timestamp::UNIX_EPOCH), most)
     }
 
     fn wrote(&mut self, write: &Write, outcome: &Outcome) {
@@ -185,6 +195,101 @@ fn a_status_that_was_created_and_says_nothing_is_put_right() {
 }
 
 #[test]
+fn a_status_whose_creation_was_not_answered_is_told_of_when_it_shows() {
+    let why = || "no answer".to_owned();
+    for outcome in [Outcome::Unanswered(why()), Outcome::Later(why())] {
+        let mut play = Play::new(true);
+        let create = play.writes().pop().expect("a status to create");
+        play.wrote(&create, &outcome);
+        assert_eq!(kinds(&play.writes()), ["set state", "create status"], "it may not have been done");
+        play.take(&create);
+        assert_eq!(kinds(&play.round()), ["set state", "nodeAssigned"], "it was");
+        assert_eq!(play.round(), [], "once");
+    }
+}
+
+#[test]
+fn an_event_is_told_once_although_a_creation_took_two_attempts() {
+    let mut play = Play::new(true);
+    let create = play.writes().pop().expect("a status to create");
+    play.wrote(&create, &Outcome::Later("busy".to_owned()));
+    assert_eq!(kinds(&play.round()), ["set state", "create status"]);
+    assert_eq!(kinds(&play.round()), ["nodeAssigned"]);
+    assert_eq!(play.round(), []);
+}
+
+#[test]
+fn what_was_not_answered_and_is_wanted_no_more_is_forgotten() {
+    let mut play = Play::new(true);
+    let create = play.writes().pop().expect("a status to create");
+    play.wrote(&create, &Outcome::Unanswered("no answer".to_owned()));
+    Arc::make_mut(&mut play.report).has_lease = false;
+    assert_eq!(kinds(&play.writes()), ["set state"]);
+    Arc::make_mut(&mut play.report).has_lease = true;
+    play.statuses.insert(
+        "l2-a".to_owned(),
+        Existing { node: "n1".into(), service: named("default/web"), interfaces: Some(vec![]) },
+    );
+    assert_eq!(kinds(&play.writes()), ["set state"], "another one has created that");
+}
+
+#[test]
+fn what_was_written_is_not_written_again_before_it_shows() {
+    let mut play = Play::new(true);
+    play.round();
+    play.round();
+    let object = play.statuses.keys().next().expect("a status").clone();
+    let wrong = Existing { interfaces: None, ..play.statuses[&object].clone() };
+    play.teller.take(Change::Put(object.clone(), wrong.clone()));
+    let writes = play.look(9);
+    assert_eq!(kinds(&writes), ["set status"]);
+    play.wrote(&writes[0], &Outcome::Done);
+    assert_eq!(play.look(9), []);
+    play.teller.take(Change::Put(object.clone(), wrong));
+    assert_eq!(kinds(&play.look(9)), ["set status"], "somebody has undone it");
+    Arc::make_mut(&mut play.report).has_lease = false;
+    let writes = play.look(9);
+    assert_eq!(writes, [Write::DeleteStatus { object }]);
+    play.wrote(&writes[0], &Outcome::Done);
+    assert_eq!(play.look(9), []);
+}
+
+#[test]
+fn of_many_a_portion_is_written_at_a_time_and_what_is_overtaken_is_not() {
+    let mut play = Play::new(true);
+    let vips = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"].map(ip);
+    let unit =
+        |vip: IpAddr| UnitReport { vips: [vip].into(), stance: Stance::Held, history: History::default() };
+    let units = vips.map(|address| (Place { ifindex: 2, address }, Arc::new(unit(address))));
+    Arc::make_mut(&mut play.report).units = Arc::new(units.into());
+    for (name, vip) in [("default/a", "10.0.0.2"), ("default/b", "10.0.0.3"), ("default/c", "10.0.0.4")] {
+        play.index.serve(name, service(&[vip]), &["n2"]);
+    }
+    let services = |writes: &[Write]| {
+        let service = |write: &Write| match write {
+            Write::CreateStatus(status, _) => status.service.to_string(),
+            Write::Event(event) => format!("event of {}", event.service),
+            other => kinds(std::slice::from_ref(other)).concat(),
+        };
+        writes.iter().map(service).collect::<Vec<_>>()
+    };
+    let portion = |play: &mut Play| {
+        let writes = play.portion(2);
+        for write in &writes {
+            play.wrote(write, &Outcome::Done);
+            play.take(write);
+        }
+        services(&writes)
+    };
+    assert_eq!(portion(&mut play), ["set state", "default/a"]);
+    play.index.put("default/b", service(&["10.0.0.9"]));
+    assert_eq!(portion(&mut play), ["default/c", "event of default/a"], "neither waits for all of the other");
+    assert_eq!(portion(&mut play), ["default/web", "event of default/c"]);
+    assert_eq!(portion(&mut play), ["event of default/web"]);
+    assert_eq!(portion(&mut play), Vec::<String>::new());
+}
+
+#[test]
 fn what_is_to_wait_is_found_again_and_what_is_forbidden_only_after_a_while() {
     let mut play = Play::new(true);
     let writes = play.writes();
@@ -246,6 +351,18 @@ fn the_spokesman_looks_for_what_lost_nodes_have_left_once_and_then_for_each_that
 }
 
 #[test]
+fn who_does_not_speak_for_all_any_more_deletes_nothing_of_others() {
+    let mut play = Play::new(false);
+    play.round();
+    let selection = play.selection();
+    let first = play.teller.search(&selection).expect("a search");
+    let left = Existing { node: "gone".into(), service: named("default/web"), interfaces: None };
+    play.teller.found(first, [("l2-a".to_owned(), left)].into());
+    play.index.put("n1", node("192.168.0.1").not_ready());
+    assert_eq!(play.round(), []);
+}
+
+#[test]
 fn who_does_not_speak_for_all_looks_for_nothing() {
     let mut play = Play::new(false);
     play.index.put("n0", node("192.168.0.9"));
@@ -270,7 +387,7 @@ fn what_all_agents_have_to_say_is_spread_and_what_only_this_one_knows_is_not() {
     play.now = due;
     assert_eq!(kinds(&play.round()), ["set state"]);
     assert_eq!((play.round(), play.teller.due()), (vec![], None));
-    play.report.addresses.insert(ip("192.168.0.8"));
+    Arc::make_mut(&mut play.report).addresses.insert(ip("192.168.0.8"));
     assert_eq!(kinds(&play.round()), ["set state"]);
 }
 
@@ -280,7 +397,7 @@ fn two_agents_of_one_name_say_so_keep_each_others_addresses_and_then_rest() {
     one.round();
     let mut other = Play::new(false);
     other.teller = Teller::new("n1", "b".to_owned(), 0.0);
-    other.report.addresses = [ip("192.168.0.7")].into();
+    Arc::make_mut(&mut other.report).addresses = [ip("192.168.0.7")].into();
     (other.state, other.version) = (one.state.clone(), one.version);
     let mut writes = 0;
     for _ in 0..6 {
