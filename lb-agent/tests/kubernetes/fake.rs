@@ -1,4 +1,5 @@
-//! A small API server: lists by pages, watches from a revision on, and fails in the ways that tests want.
+//! A small API server: lists by pages, watches from a revision on, takes what agents write, and fails in the ways that tests
+//! want.
 
 use std::{
     collections::BTreeMap,
@@ -12,12 +13,15 @@ use axum::{
     Json, Router,
     body::{Body, Bytes},
     extract::{Query, State},
-    http::{StatusCode, Uri},
+    http::{Method, StatusCode, Uri},
     response::{IntoResponse as _, Response},
 };
 use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+/// Behind the path of EndpointSlices: those of the agents are a collection of their own.
+pub const OF_AGENTS: &str = "/of-agents";
 
 /// A running server.
 pub struct Fake {
@@ -134,6 +138,41 @@ impl Store {
         self.events.push(Event { revision: self.revision, collection: collection.to_owned(), kind, object });
     }
 
+    /// Takes what an agent writes: creates and names an object, or has one say something else.
+    fn write(&mut self, method: &Method, path: &str, body: &[u8]) -> Response {
+        let (group, rest) = path.split_once("/namespaces/").expect("a namespace");
+        let mut parts = rest.split('/');
+        let mut part = || parts.next().unwrap_or_default();
+        let (namespace, plural, name) = (part(), part(), part());
+        let collection = format!("{group}/{plural}");
+        let body: Value = serde_json::from_slice(body).expect("JSON");
+        let prefix = body["metadata"]["generateName"].as_str().unwrap_or_default();
+        let name = match (name, body["metadata"]["name"].as_str()) {
+            ("", None | Some("")) => format!("{prefix}{}", self.revision),
+            ("", Some(name)) | (name, _) => name.to_owned(),
+        };
+        let key = format!("{}/{}", json!(namespace), json!(name));
+        let known = self.objects.get(&collection).and_then(|objects| objects.get(&key)).cloned();
+        if *method == Method::POST && known.is_some() {
+            return (StatusCode::CONFLICT, Json(status(409))).into_response();
+        }
+        let mut object = known.unwrap_or_else(|| body.clone());
+        object["metadata"]["name"] = json!(name);
+        object["metadata"]["namespace"] = json!(namespace);
+        for part in ["labels", "annotations"] {
+            if !body["metadata"][part].is_null() {
+                object["metadata"][part] = body["metadata"][part].clone();
+            }
+        }
+        if let Some(says) = body.get("status").cloned() {
+            object["status"] = says;
+            // As in a merge, null is nothing.
+            object["status"].as_object_mut().expect("a status").retain(|_, value| !value.is_null());
+        }
+        self.put(&collection, object);
+        Json(self.objects[&collection][&key].clone()).into_response()
+    }
+
     fn list(&self, collection: &str, query: &BTreeMap<String, String>) -> Value {
         let from: usize = query.get("continue").map_or(0, |from| from.parse().expect("a number"));
         let limit: usize = query.get("limit").map_or(usize::MAX, |limit| limit.parse().expect("a number"));
@@ -159,15 +198,18 @@ fn collection(path: &str) -> String {
 async fn answer(
     State(shared): State<Shared>,
     Query(query): Query<BTreeMap<String, String>>,
+    method: Method,
     uri: Uri,
+    body: Bytes,
 ) -> Response {
     let is_mute = shared.store.lock().expect("not poisoned").is_mute;
     if is_mute {
         return std::future::pending().await;
     }
-    let collection = collection(uri.path());
+    let mut collection = collection(uri.path());
     let mut store = shared.store.lock().expect("not poisoned");
-    store.requests.push(uri.to_string());
+    let verb = if method == Method::GET { String::new() } else { format!("{method} ") };
+    store.requests.push(format!("{verb}{uri}"));
     if uri.path() == "/version" {
         let version = [
             "major",
@@ -187,8 +229,14 @@ async fn answer(
     if store.is_down {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(status(503))).into_response();
     }
-    if query.contains_key("labelSelector") {
-        return Json(json!({"metadata": {"resourceVersion": "1"}, "items": []})).into_response();
+    if method != Method::GET {
+        let written = store.write(&method, uri.path(), &body);
+        drop(store);
+        shared.wake.send_modify(|wake| *wake += 1);
+        return written;
+    }
+    if query.get("labelSelector").is_some_and(|labels| labels.contains("service-name=")) {
+        collection.push_str(OF_AGENTS);
     }
     if !query.contains_key("watch") {
         return Json(store.list(&collection, &query)).into_response();

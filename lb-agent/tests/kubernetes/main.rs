@@ -1,6 +1,7 @@
 //! The source of the cluster over real connections.
 
 mod fake;
+mod telling;
 
 use std::{
     net::IpAddr,
@@ -15,9 +16,11 @@ use lb_agent::{
     cluster::selection::Options,
     kubernetes::{Settings, Source, keeper::Published},
     metrics::Metrics,
+    report::Report,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::watch::Receiver;
 
 const SERVICES: &str = "/api/v1/services";
 const NODES: &str = "/api/v1/nodes";
@@ -39,11 +42,16 @@ impl Bed {
     }
 
     fn source(&self) -> Source {
+        let (_, reports) = tokio::sync::watch::channel(Arc::default());
+        self.source_with(reports)
+    }
+
+    /// With what the decision loop reports.
+    fn source_with(&self, reports: Receiver<Arc<Report>>) -> Source {
         let url = format!("http://{}", self.api.address).parse().expect("a URL");
         let options = Options { me: "n1".to_owned(), ..Options::default() };
         let settings =
             Settings { namespace: "lb".to_owned(), state_dir: self.disk.path().to_owned(), options };
-        let (_, reports) = tokio::sync::watch::channel(Arc::default());
         Source::start(Config::new(url), settings, &Metrics::new(), reports).expect("a source")
     }
 
