@@ -15,6 +15,7 @@ pub mod diff;
 pub mod discovery;
 pub mod election;
 pub mod explain;
+pub mod file_error;
 pub mod health;
 pub mod holding;
 pub mod hook;

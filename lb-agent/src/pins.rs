@@ -22,6 +22,8 @@ use nix::{
     sys::statfs::{BPF_FS_MAGIC, statfs},
 };
 
+use crate::file_error::FileError;
+
 /// Where pins lie unless told otherwise.
 pub const DEFAULT_PATH: &str = "/sys/fs/bpf/lb";
 
@@ -29,16 +31,8 @@ pub const DEFAULT_PATH: &str = "/sys/fs/bpf/lb";
 #[derive(Debug, thiserror::Error)]
 pub enum PinError {
     /// A file operation failed.
-    #[error("{operation} {}: {source}{}", path.display(), crate::privileges::remedy(source))]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// An agent holds the lock.
     #[error(
         "pin directory {} is in use by a running agent ({owner}); stop that one first, or give this one its own \
@@ -63,10 +57,6 @@ pub enum PinError {
         /// This node's name.
         node: String,
     },
-}
-
-fn io_error(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> PinError {
-    move |source| PinError::Io { operation, path: path.to_owned(), source }
 }
 
 /// A pin directory that may be read by anyone; see [`LockedPins`] for the agent's own.
@@ -142,7 +132,7 @@ impl Pins {
         match result {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == unchanged && self.path.is_dir() => Ok(false),
-            Err(error) => Err(io_error(operation, &path)(error)),
+            Err(error) => Err(FileError::of(operation, &path)(error).into()),
         }
     }
 
@@ -159,13 +149,13 @@ impl Pins {
     pub fn mark_stale(&self, problem: Option<&str>) -> Result<(), PinError> {
         const MAX_TARGET: usize = 4000; // a symbolic link's target ends at 4095 bytes
         let path = self.path.join("config-stale");
-        remove_if_there(&path).map_err(io_error("remove", &path))?;
+        remove_if_there(&path).map_err(FileError::of("remove", &path))?;
         let Some(problem) = problem else { return Ok(()) };
         let mut end = problem.len().min(MAX_TARGET);
         while !problem.is_char_boundary(end) {
             end -= 1;
         }
-        symlink(&problem[..end], &path).map_err(io_error("create", &path))
+        Ok(symlink(&problem[..end], &path).map_err(FileError::of("create", &path))?)
     }
 }
 
@@ -192,7 +182,7 @@ impl LockedPins {
     /// [`PinError::Locked`] beside a running agent, [`PinError::ForeignOwner`] with another node's pins.
     pub fn open(path: &Path, node: &str) -> Result<Self, PinError> {
         ensure_bpffs(path)?;
-        fs::create_dir_all(path).map_err(io_error("create the pin directory", path))?;
+        fs::create_dir_all(path).map_err(FileError::of("create the pin directory", path))?;
         let locked = Self::lock(path)?;
         let own = format!("node={node} netns={} boot={}", netns_id(), boot_id());
         match locked.owner() {
@@ -203,11 +193,11 @@ impl LockedPins {
             _ => {
                 locked.remove_pins()?;
                 let record = path.join("owner");
-                symlink(&own, &record).map_err(io_error("create", &record))?;
+                symlink(&own, &record).map_err(FileError::of("create", &record))?;
             }
         }
         for directory in [locked.maps(), locked.links()] {
-            fs::create_dir_all(&directory).map_err(io_error("create", &directory))?;
+            fs::create_dir_all(&directory).map_err(FileError::of("create", &directory))?;
         }
         Ok(locked)
     }
@@ -218,14 +208,14 @@ impl LockedPins {
     /// [`PinError::Locked`] beside a running agent.
     pub fn lock(path: &Path) -> Result<Self, PinError> {
         let pins = Pins::at(path);
-        let directory = File::open(path).map_err(io_error("open the pin directory", path))?;
+        let directory = File::open(path).map_err(FileError::of("open the pin directory", path))?;
         match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self { pins, _lock: lock }),
             Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
                 let owner = pins.owner().unwrap_or_else(|| "no owner record".to_owned());
                 Err(PinError::Locked { path: path.to_owned(), owner })
             }
-            Err((_, errno)) => Err(io_error("lock the pin directory", path)(errno.into())),
+            Err((_, errno)) => Err(FileError::of("lock the pin directory", path)(errno.into()).into()),
         }
     }
 
@@ -246,7 +236,7 @@ impl LockedPins {
     /// # Errors
     /// When something cannot be removed.
     pub fn remove_foreign_maps(&self) -> Result<(), PinError> {
-        self.foreign_maps().iter().try_for_each(|path| remove_tree(path))
+        Ok(self.foreign_maps().iter().try_for_each(|path| remove_tree(path))?)
     }
 
     /// Removes the directory with everything in it.
@@ -255,14 +245,14 @@ impl LockedPins {
     /// When something cannot be removed.
     pub fn remove(self) -> Result<(), PinError> {
         self.remove_pins()?;
-        fs::remove_dir(&self.path).map_err(io_error("remove", &self.path))
+        Ok(fs::remove_dir(&self.path).map_err(FileError::of("remove", &self.path))?)
     }
 }
 
-fn remove_tree(path: &Path) -> Result<(), PinError> {
+fn remove_tree(path: &Path) -> Result<(), FileError> {
     let result =
         if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    result.map_err(io_error("remove", path))
+    result.map_err(FileError::of("remove", path))
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
@@ -288,20 +278,20 @@ pub fn name(path: &Path) -> std::borrow::Cow<'_, str> {
 }
 
 /// Mounts bpffs at the usual place when the pin directory would lie on another file system.
-fn ensure_bpffs(path: &Path) -> Result<(), PinError> {
+fn ensure_bpffs(path: &Path) -> Result<(), FileError> {
     const MOUNT_POINT: &str = "/sys/fs/bpf";
     let existing = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
-    let found = statfs(existing).map_err(|errno| io_error("look at", existing)(errno.into()))?;
+    let found = statfs(existing).map_err(|errno| FileError::of("look at", existing)(errno.into()))?;
     if found.filesystem_type() == BPF_FS_MAGIC {
         return Ok(());
     }
     let mount_point = if path.starts_with(MOUNT_POINT) { Path::new(MOUNT_POINT) } else { path };
     if mount_point == path {
-        fs::create_dir_all(path).map_err(io_error("create the pin directory", path))?;
+        fs::create_dir_all(path).map_err(FileError::of("create the pin directory", path))?;
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("bpf"), mount_point, Some("bpf"), flags, Some("mode=0700"))
-        .map_err(|errno| io_error("mount bpffs on", mount_point)(errno.into()))?;
+        .map_err(|errno| FileError::of("mount bpffs on", mount_point)(errno.into()))?;
     tracing::info!(path = %mount_point.display(), "bpffs mounted");
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::Cluster;
+use crate::{cluster::Cluster, file_error::FileError};
 
 /// Where it lies unless told otherwise.
 pub const DEFAULT_DIR: &str = "/var/lib/lb-agent";
@@ -22,16 +22,8 @@ const FILE_NAME: &str = "cluster.json";
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// A file operation failed.
-    #[error("{operation} {}: {source}{}", path.display(), crate::privileges::remedy(source))]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// It is no snapshot, or damaged.
     #[error("{} is damaged ({source}); it is written anew as soon as the Kubernetes API answers", path.display())]
     Damaged {
@@ -116,7 +108,7 @@ impl Snapshot {
         match fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(SnapshotError::Io { operation: "remove", path, source }),
+            Err(error) => Err(FileError::of("remove", &path)(error).into()),
         }
     }
 
@@ -129,13 +121,9 @@ impl Snapshot {
         let file = match File::open(&path) {
             Ok(file) => BufReader::new(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(SnapshotError::Io { operation: "open", path, source }),
+            Err(error) => return Err(FileError::of("open", &path)(error).into()),
         };
-        let text = io::read_to_string(file).map_err(|source| SnapshotError::Io {
-            operation: "read",
-            path: path.clone(),
-            source,
-        })?;
+        let text = io::read_to_string(file).map_err(FileError::of("read", &path))?;
         // The owner first: another format has another cluster in it.
         let owner: Owner = parsed(&text, &path)?;
         if owner != self.owner {
@@ -154,13 +142,14 @@ impl Snapshot {
     /// When the disk is full, or not to be written.
     pub fn write(&self, cluster: &Cluster) -> Result<(), SnapshotError> {
         let directory = &self.directory;
-        fs::create_dir_all(directory).map_err(io_error("make the directory", directory))?;
+        fs::create_dir_all(directory).map_err(FileError::of("make the directory", directory))?;
         let new = directory.join(format!("{FILE_NAME}.new"));
         let written = File::create(&new).and_then(|file| self.fill(file, cluster));
-        written.map_err(io_error("write", &new))?;
-        fs::rename(&new, self.path()).map_err(io_error("rename", &new))?;
+        written.map_err(FileError::of("write", &new))?;
+        fs::rename(&new, self.path()).map_err(FileError::of("rename", &new))?;
         // The name is on the disk only when its directory is.
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(io_error("sync", directory))
+        let synced = File::open(directory).and_then(|directory| directory.sync_all());
+        Ok(synced.map_err(FileError::of("sync", directory))?)
     }
 
     fn fill(&self, file: File, cluster: &Cluster) -> io::Result<()> {
@@ -169,11 +158,6 @@ impl Snapshot {
         writer.flush()?;
         writer.into_inner()?.sync_all()
     }
-}
-
-fn io_error(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SnapshotError {
-    let path = path.to_owned();
-    move |source| SnapshotError::Io { operation, path, source }
 }
 
 fn parsed<'a, T: Deserialize<'a>>(text: &'a str, path: &Path) -> Result<T, SnapshotError> {

@@ -85,6 +85,7 @@ fn a_write_that_fails_leaves_the_last_one() {
     let snapshot = Snapshot::new(directory.path(), "n1", "lb");
     snapshot.write(&cluster()).expect("written");
     fs::create_dir(directory.path().join("cluster.json.new")).unwrap();
-    assert!(matches!(snapshot.write(&Cluster::default()), Err(SnapshotError::Io { operation: "write", .. })));
+    let error = snapshot.write(&Cluster::default());
+    assert!(matches!(error, Err(SnapshotError::File(FileError { operation: "write", .. }))), "{error:?}");
     assert_eq!(snapshot.read().expect("read"), Some(cluster()));
 }
