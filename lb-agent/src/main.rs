@@ -37,7 +37,7 @@ enum Command {
     Drain,
     /// End a drain
     Undrain,
-    /// Show lease, hooks, VIPs and counters; needs no running agent
+    /// Show the source and how good its view is, lease, hooks, VIPs and counters; needs no running agent
     Status {
         /// How to print it
         #[arg(short, long, value_enum, default_value_t = Output::Text)]

@@ -6,6 +6,7 @@
 //! links/        2-xdp, 3-tcx-ingress, 3-clsact-egress    <ifindex>-<slot>
 //! drained/      there while the node is drained
 //! config-stale  -> why the last change of the configuration was not taken
+//! source        -> "kubernetes up-to-date"              what the agent follows, and how good its view is
 //! ```
 
 use std::{
@@ -26,6 +27,8 @@ use crate::file_error::FileError;
 
 /// Where pins lie unless told otherwise.
 pub const DEFAULT_PATH: &str = "/sys/fs/bpf/lb";
+const CONFIG_STALE: &str = "config-stale";
+const SOURCE: &str = "source";
 
 /// What went wrong with the pin directory.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +106,7 @@ impl Pins {
     /// The owner record, or `None` where no agent has been.
     #[must_use]
     pub fn owner(&self) -> Option<String> {
-        fs::read_link(self.path.join("owner")).ok().map(|target| target.to_string_lossy().into_owned())
+        self.mark("owner")
     }
 
     /// Whether an agent runs on these pins now.
@@ -139,7 +142,7 @@ impl Pins {
     /// Why the configuration in use is not the one on disk, if so.
     #[must_use]
     pub fn staleness(&self) -> Option<String> {
-        fs::read_link(self.path.join("config-stale")).ok().map(|target| target.to_string_lossy().into_owned())
+        self.mark(CONFIG_STALE)
     }
 
     /// Records why the configuration on disk was not taken, or that it was.
@@ -147,15 +150,42 @@ impl Pins {
     /// # Errors
     /// When the directory may not be written.
     pub fn mark_stale(&self, problem: Option<&str>) -> Result<(), PinError> {
+        self.set_mark(CONFIG_STALE, problem)
+    }
+
+    /// What the agent that runs, or ran last, follows; see [`crate::source::Followed`].
+    #[must_use]
+    pub fn source(&self) -> Option<String> {
+        self.mark(SOURCE)
+    }
+
+    /// Records what the agent follows.
+    ///
+    /// # Errors
+    /// When the directory may not be written.
+    pub fn mark_source(&self, source: &str) -> Result<(), PinError> {
+        self.set_mark(SOURCE, Some(source))
+    }
+
+    fn mark(&self, name: &str) -> Option<String> {
+        fs::read_link(self.path.join(name)).ok().map(|target| target.to_string_lossy().into_owned())
+    }
+
+    /// Sets a mark at once, or takes it away: whoever reads meanwhile sees the old one or the new one.
+    fn set_mark(&self, name: &str, text: Option<&str>) -> Result<(), PinError> {
         const MAX_TARGET: usize = 4000; // a symbolic link's target ends at 4095 bytes
-        let path = self.path.join("config-stale");
-        remove_if_there(&path).map_err(FileError::of("remove", &path))?;
-        let Some(problem) = problem else { return Ok(()) };
-        let mut end = problem.len().min(MAX_TARGET);
-        while !problem.is_char_boundary(end) {
+        let path = self.path.join(name);
+        let Some(text) = text else {
+            return Ok(remove_if_there(&path).map_err(FileError::of("remove", &path))?);
+        };
+        let mut end = text.len().min(MAX_TARGET);
+        while !text.is_char_boundary(end) {
             end -= 1;
         }
-        Ok(symlink(&problem[..end], &path).map_err(FileError::of("create", &path))?)
+        let new = self.path.join(format!("{name}-new")); // bpffs takes no dots
+        remove_if_there(&new).map_err(FileError::of("remove", &new))?;
+        symlink(&text[..end], &new).map_err(FileError::of("create", &new))?;
+        Ok(fs::rename(&new, &path).map_err(FileError::of("replace", &path))?)
     }
 }
 

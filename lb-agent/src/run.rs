@@ -30,7 +30,7 @@ use crate::{
     report::Report,
     sbfd::{Timing, probing::Probing},
     shutdown::Shutdowns,
-    source::{ClusterSource, FileSource, News, Source, SourceKind, node_name},
+    source::{ClusterSource, FileSource, Marker, News, Source, SourceKind, node_name},
     tables,
 };
 
@@ -93,6 +93,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     health.knows();
     let pins = LockedPins::open(&options.pin_dir, &node)?;
     pins.mark_stale(None)?;
+    let mut marker = Marker::new(Pins::at(&options.pin_dir));
+    marker.follow(source.followed(clock::boottime_ns()))?;
     raise_memlock_limit();
     let (object, tables, events) = tables::load(&pins.maps())?;
     let programs = Programs::new(object);
@@ -113,7 +115,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         let socket = options.socket.display();
         warn!(%socket, %error, "`lb-agent explain` cannot ask this agent: name a place for its socket by --socket");
     }
-    let ends = Ends { monitor, claims, probing, questions: questions.ok(), reports };
+    let ends = Ends { monitor, claims, probing, questions: questions.ok(), reports, marker };
     serve(agent, source, ends, &health).await
 }
 
@@ -125,6 +127,7 @@ struct Ends {
     questions: Option<Questions>,
     /// Without anybody who reads them, no reports are made.
     reports: watch::Sender<Arc<Report>>,
+    marker: Marker,
 }
 
 /// The next question; without a socket there is none.
@@ -199,7 +202,7 @@ async fn resolve_peers(agent: &mut Agent) {
 }
 
 async fn serve(mut agent: Agent, mut source: Source, ends: Ends, health: &Health) -> anyhow::Result<()> {
-    let Ends { monitor, mut claims, mut probing, mut questions, reports } = ends;
+    let Ends { monitor, mut claims, mut probing, mut questions, reports, mut marker } = ends;
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     let mut shutdowns = Shutdowns::listen();
@@ -245,6 +248,9 @@ async fn serve(mut agent: Agent, mut source: Source, ends: Ends, health: &Health
         }
         // After the turn: a view that came with the first word has been followed by now.
         agent.set_view_stale(source.is_stale(now), now);
+        if let Err(error) = marker.follow(source.followed(now)) {
+            error!("`lb-agent status` cannot tell how good the view is: {error}");
+        }
         if is_tick && reports.receiver_count() > 0 {
             publish(&mut agent, &reports);
         }

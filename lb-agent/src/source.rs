@@ -2,6 +2,7 @@
 
 mod cluster;
 mod file;
+mod followed;
 mod settings;
 
 use std::{path::PathBuf, sync::Arc};
@@ -9,6 +10,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context as _;
 pub use cluster::ClusterSource;
 pub use file::FileSource;
+pub use followed::{Followed, Marker, NoSource, Quality};
 pub use settings::SettingsFile;
 
 use crate::{
@@ -112,6 +114,15 @@ impl Source {
         match self {
             Self::File(_) => None,
             Self::Cluster(cluster) => cluster.take_seen(),
+        }
+    }
+
+    /// Which it is, and how good its view is.
+    #[must_use]
+    pub fn followed(&self, now: BoottimeNs) -> Followed {
+        match self {
+            Self::File(file) => Followed::File(file.path().to_owned()),
+            Self::Cluster(cluster) => Followed::Kubernetes(cluster.quality(now)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! `lb-agent status`: what the pins say, with or without an agent running.
 
-use std::{collections::BTreeMap, fmt, net::IpAddr};
+use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf};
 
 use lb_common::{
     maps::{Agent as AgentState, Lease, Role, VipEntry, VipStats},
@@ -13,6 +13,7 @@ use crate::{
     clock,
     model::{BoottimeNs, MacText, Place},
     pins::Pins,
+    source::{Followed, Quality},
     tables::{TableError, Tables},
 };
 
@@ -23,6 +24,8 @@ pub struct Status {
     pub owner: Option<String>,
     /// Whether an agent holds the lock.
     pub agent_running: bool,
+    /// What the agent that runs follows.
+    pub source: Option<SourceStatus>,
     /// Whether the node is drained.
     pub drained: bool,
     /// Why the configuration on disk is not the one in use.
@@ -37,6 +40,19 @@ pub struct Status {
     pub vips: Vec<VipStatus>,
     /// Frames by fate.
     pub frames: BTreeMap<&'static str, u64>,
+}
+
+/// What an agent follows.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct SourceStatus {
+    /// `file` or `kubernetes`.
+    pub kind: &'static str,
+    /// The file.
+    pub path: Option<PathBuf>,
+    /// Of a cluster: `up to date`, `stale` or `from disk`.
+    pub view: Option<&'static str>,
+    /// Of a view that is stale: time since word last came from the API, in ms; none when none has come.
+    pub last_word_ago_ms: Option<u64>,
 }
 
 /// One program at one interface.
@@ -80,9 +96,13 @@ pub fn read(pins: &Pins) -> Result<Status, TableError> {
     let now = clock::boottime_ns();
     let valid_until = tables.agent()?.valid_until_ns;
     let stats = tables.stats()?;
+    let agent_running = pins.is_locked();
+    // Of an agent that has ended it would be old news.
+    let followed = pins.source().filter(|_| agent_running);
     Ok(Status {
         owner: pins.owner(),
-        agent_running: pins.is_locked(),
+        agent_running,
+        source: followed.and_then(|mark| Some(source_status(mark.parse().ok()?, now))),
         drained: pins.is_drained(),
         config_stale: pins.staleness(),
         lease: lease_name(valid_until, now),
@@ -97,6 +117,22 @@ pub fn read(pins: &Pins) -> Result<Status, TableError> {
             .collect(),
         frames: by_name(&tables.frames()?),
     })
+}
+
+fn source_status(followed: Followed, now: BoottimeNs) -> SourceStatus {
+    let of_cluster =
+        |view| SourceStatus { kind: "kubernetes", path: None, view: Some(view), last_word_ago_ms: None };
+    match followed {
+        Followed::File(path) => {
+            SourceStatus { kind: "file", path: Some(path), view: None, last_word_ago_ms: None }
+        }
+        Followed::Kubernetes(Quality::UpToDate) => of_cluster("up to date"),
+        Followed::Kubernetes(Quality::FromDisk) => of_cluster("from disk"),
+        Followed::Kubernetes(Quality::Stale(last_word)) => SourceStatus {
+            last_word_ago_ms: last_word.map(|at| now.saturating_sub(at) / 1_000_000),
+            ..of_cluster("stale")
+        },
+    }
 }
 
 fn lease_name(valid_until_ns: BoottimeNs, now: BoottimeNs) -> &'static str {
@@ -151,10 +187,23 @@ fn interface_name(ifindex: u32) -> String {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { owner, agent_running, drained, config_stale, lease, lease_left_ms, hooks, vips, frames } =
-            self;
+        let Self {
+            owner,
+            agent_running,
+            source,
+            drained,
+            config_stale,
+            lease,
+            lease_left_ms,
+            hooks,
+            vips,
+            frames,
+        } = self;
         writeln!(f, "owner    {}", owner.as_deref().unwrap_or("none"))?;
         writeln!(f, "agent    {}", if *agent_running { "running" } else { "not running" })?;
+        if let Some(source) = source {
+            writeln!(f, "source   {source}")?;
+        }
         let (seconds, word) =
             (lease_left_ms.unsigned_abs() / 1000, if *lease_left_ms < 0 { "ago" } else { "left" });
         match *lease {
@@ -197,9 +246,61 @@ impl fmt::Display for Status {
     }
 }
 
+impl fmt::Display for SourceStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, path, view, last_word_ago_ms } = self;
+        f.write_str(kind)?;
+        if let Some(path) = path {
+            write!(f, " {}", path.display())?;
+        }
+        if let Some(view) = view {
+            write!(f, ", view {view}")?;
+        }
+        last_word_ago_ms.map_or(Ok(()), |ms| write!(f, ", last word {}", ago(ms)))
+    }
+}
+
 fn ago(ms: u64) -> String {
     match ms {
         0..10_000 => format!("{ms} ms ago"),
         _ => format!("{} s ago", ms / 1000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_source_is_told_with_its_file_or_with_how_good_the_view_is() {
+        let told = |followed| {
+            let status = source_status(followed, 100 * S);
+            let json = serde_json::to_value(&status).unwrap();
+            let [kind, path, view, ago] = ["kind", "path", "view", "last_word_ago_ms"];
+            (status.to_string(), [kind, path, view, ago].map(|field| json[field].to_string()).join(" "))
+        };
+        let expect = |text: &str, json: &str| (text.to_owned(), json.to_owned());
+        assert_eq!(
+            told(Followed::File("/etc/lb.yaml".into())),
+            expect("file /etc/lb.yaml", r#""file" "/etc/lb.yaml" null null"#)
+        );
+        assert_eq!(
+            told(Followed::Kubernetes(Quality::UpToDate)),
+            expect("kubernetes, view up to date", r#""kubernetes" null "up to date" null"#)
+        );
+        assert_eq!(
+            told(Followed::Kubernetes(Quality::FromDisk)),
+            expect("kubernetes, view from disk", r#""kubernetes" null "from disk" null"#)
+        );
+        assert_eq!(
+            told(Followed::Kubernetes(Quality::Stale(Some(88 * S)))),
+            expect("kubernetes, view stale, last word 12 s ago", r#""kubernetes" null "stale" 12000"#)
+        );
+        assert_eq!(
+            told(Followed::Kubernetes(Quality::Stale(None))),
+            expect("kubernetes, view stale", r#""kubernetes" null "stale" null"#)
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context as _;
 use tokio::sync::watch;
 
-use super::{News, SettingsFile};
+use super::{News, Quality, SettingsFile};
 use crate::{
     cluster::selection::{self, Selection},
     config::ClusterConfig,
@@ -145,20 +145,20 @@ impl ClusterSource {
     /// # Errors
     /// When it is about nothing that is known, and what to ask instead.
     pub fn find(&self, about: &str, now: BoottimeNs) -> Result<Vec<Subject>, String> {
-        self.told().find(about, &self.quality(now))
+        self.told().find(about, &self.view_in_words(now))
     }
 
     /// All VIPs, in short.
     #[must_use]
     pub fn survey(&self, now: BoottimeNs) -> Survey {
-        self.told().survey(&self.quality(now))
+        self.told().survey(&self.view_in_words(now))
     }
 
     fn told(&self) -> Told<'_> {
         Told { selection: &self.selection, options: &self.options }
     }
 
-    fn quality(&self, now: BoottimeNs) -> explain::view::View {
+    fn view_in_words(&self, now: BoottimeNs) -> explain::view::View {
         explain::view::View {
             is_from_disk: self.is_from_disk,
             is_stale: self.kubernetes.is_stale(now),
@@ -175,6 +175,16 @@ impl ClusterSource {
     /// When the first of the changes that led to the last plan was heard of; only the first time that it is asked for.
     pub fn take_seen(&mut self) -> Option<BoottimeNs> {
         self.seen.take()
+    }
+
+    /// How good the view is that was last taken.
+    #[must_use]
+    pub fn quality(&self, now: BoottimeNs) -> Quality {
+        match (self.is_from_disk, self.kubernetes.is_stale(now)) {
+            (true, _) => Quality::FromDisk,
+            (false, true) => Quality::Stale(self.kubernetes.last_word(now)),
+            (false, false) => Quality::UpToDate,
+        }
     }
 
     /// Whether what was last taken may be old.

@@ -101,6 +101,12 @@ impl FileSource {
         }
     }
 
+    /// The file itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What is wrong with the file, so that it is not taken.
     #[must_use]
     pub fn problem(&self) -> Option<&str> {
