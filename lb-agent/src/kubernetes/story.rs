@@ -7,6 +7,7 @@ use std::{
 };
 
 use kube::runtime::watcher;
+use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use super::word::Word;
@@ -37,6 +38,12 @@ impl Story {
     #[must_use]
     pub fn new(word: Arc<Word>, counters: ApiCounters) -> Self {
         Self { word, counters, refused: Mutex::default() }
+    }
+
+    /// Hears of each time that the API answers again after the view was stale.
+    #[must_use]
+    pub fn returns(&self) -> watch::Receiver<()> {
+        self.word.returns()
     }
 
     /// A change, or a list, of this kind has come.

@@ -12,7 +12,10 @@ use kube::{
     runtime::watcher::{self, Event, watcher},
 };
 use serde::de::DeserializeOwned;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::{mpsc, watch::Receiver},
+    time::sleep,
+};
 
 use super::{backoff::Backoff, story::Story};
 use crate::{
@@ -81,7 +84,7 @@ pub async fn watch<K: Kind>(
 ) {
     let mut events = pin!(watcher(api, config(selectors)));
     let mut list = Vec::new();
-    let mut backoff = Backoff::default();
+    let (mut backoff, mut returns) = (Backoff::default(), story.returns());
     while let Some(event) = events.next().await {
         let seen = clock::boottime_ns();
         match event {
@@ -95,9 +98,23 @@ pub async fn watch<K: Kind>(
             }
             Err(error) => {
                 story.failed(K::PLURAL, &error);
-                sleep(backoff.failed(Duration::from_nanos(seen), fastrand::f64())).await;
+                pause(&mut backoff, &mut returns, seen).await;
             }
         }
+    }
+}
+
+/// Waits after a failure. Once the API answers again, after a silence that has made the waits of all kinds long, none of them
+/// waits for longer than at first: the word that one of them has makes the view count as fresh.
+async fn pause(backoff: &mut Backoff, returns: &mut Receiver<()>, now: BoottimeNs) {
+    if returns.has_changed().unwrap_or(false) {
+        returns.mark_unchanged();
+        backoff.succeeded();
+    }
+    let wait = backoff.failed(Duration::from_nanos(now), fastrand::f64());
+    tokio::select! {
+        () = sleep(wait) => {}
+        Ok(()) = returns.changed() => backoff.succeeded(),
     }
 }
 

@@ -9,6 +9,7 @@ mod layer;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 pub use layer::WordLayer;
+use tokio::sync::watch;
 
 use crate::model::BoottimeNs;
 
@@ -28,6 +29,8 @@ pub struct Word {
     last_ns: AtomicU64,
     /// It has been told that none comes.
     is_missed: AtomicBool,
+    /// Says that it is fresh after it was stale.
+    returns: watch::Sender<()>,
 }
 
 /// Whether a connection notices by itself that its other side is dead.
@@ -51,8 +54,12 @@ pub enum End {
 impl Word {
     /// An answer begins. Says whether it is the first after [`Self::is_missed_anew`].
     pub fn opened(&self, vouched: Vouched, now: BoottimeNs) -> bool {
+        let was_stale = self.is_stale(now);
         self.open(vouched).fetch_add(1, Ordering::Relaxed);
         self.came(now);
+        if was_stale {
+            self.returns.send_replace(());
+        }
         self.is_missed.swap(false, Ordering::Relaxed)
     }
 
@@ -70,6 +77,12 @@ impl Word {
             (End::Lost, Vouched::No) => {}
         }
         self.open(vouched).fetch_sub(1, Ordering::Release);
+    }
+
+    /// Hears of each time that it is fresh after it was stale, from now on.
+    #[must_use]
+    pub fn returns(&self) -> watch::Receiver<()> {
+        self.returns.subscribe()
     }
 
     /// Part of an answer has come.
@@ -132,6 +145,27 @@ mod tests {
         assert_eq!([word.is_missed_anew(), word.is_missed_anew()], [true, false]);
         assert_eq!([word.opened(Vouched::Yes, 2 * S), word.opened(Vouched::Yes, 2 * S)], [true, false]);
         assert!(word.is_missed_anew());
+    }
+
+    #[test]
+    fn the_first_answer_after_the_view_was_stale_is_a_return() {
+        let word = Word::default();
+        let mut returns = word.returns();
+        let mut has_returned = || {
+            let has_changed = returns.has_changed().expect("the word lives");
+            returns.mark_unchanged();
+            has_changed
+        };
+        word.opened(Vouched::Yes, S);
+        assert!(has_returned(), "there was none before");
+        word.ended(Vouched::Yes, End::Closed, 2 * S);
+        word.opened(Vouched::Yes, 12 * S - 1);
+        assert!(!has_returned(), "the view was not stale");
+        word.ended(Vouched::Yes, End::Closed, 13 * S);
+        word.opened(Vouched::Yes, 23 * S);
+        word.opened(Vouched::Yes, 23 * S);
+        assert!(has_returned());
+        assert!(!has_returned());
     }
 
     #[test]

@@ -1,7 +1,11 @@
 use k8s_openapi::api::core::v1::Node as Resource;
+use tokio::time::timeout;
 
 use super::*;
-use crate::cluster::{Cluster, objects::Node};
+use crate::{
+    cluster::{Cluster, objects::Node},
+    kubernetes::word::{Vouched, Word},
+};
 
 struct Nodes;
 
@@ -104,4 +108,36 @@ fn what_is_of_no_more_interest_is_gone() {
     run.take(Event::Apply(node("n1", "a")));
     assert_eq!(run.take(Event::Apply(node("n1", "hidden"))), Some((false, true)));
     assert_eq!(known(run.index.cluster()), []);
+}
+
+/// A backoff whose next wait is of 15 s at least.
+fn grown() -> Backoff {
+    let mut backoff = Backoff::default();
+    (0..10).for_each(|_| _ = backoff.failed(Duration::ZERO, 0.0));
+    backoff
+}
+
+#[tokio::test]
+async fn a_wait_that_has_grown_ends_when_the_api_answers_again() {
+    let word = Word::default();
+    let (mut backoff, mut returns) = (grown(), word.returns());
+    let answer = async {
+        tokio::task::yield_now().await;
+        word.opened(Vouched::Yes, 1);
+    };
+    let both = async { tokio::join!(pause(&mut backoff, &mut returns, 0), answer) };
+    timeout(Duration::from_secs(5), both).await.expect("woken");
+    assert!(backoff.failed(Duration::ZERO, 0.0) < Duration::from_secs(1), "the next wait is a first one");
+}
+
+#[tokio::test]
+async fn a_failure_after_the_api_has_answered_again_is_a_first_one() {
+    let word = Word::default();
+    let (mut backoff, mut returns) = (grown(), word.returns());
+    word.opened(Vouched::Yes, 1);
+    timeout(Duration::from_secs(5), pause(&mut backoff, &mut returns, 0)).await.expect("a short wait");
+    // What lasts although others are answered is waited for as ever.
+    let mut backoff = grown();
+    let waited = timeout(Duration::from_millis(50), pause(&mut backoff, &mut returns, 0)).await;
+    assert!(waited.is_err());
 }
