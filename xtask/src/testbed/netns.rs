@@ -26,6 +26,18 @@ pub(super) fn command(name: &str, program: impl AsRef<std::ffi::OsStr>) -> Comma
     command
 }
 
+/// As [`Netns::feed`], in the namespace of this name.
+pub(super) fn feed(name: &str, program: &str, arguments: &[&str], input: &str) -> anyhow::Result<()> {
+    let mut command = command(name, program);
+    command.args(arguments).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("run {program}"))?;
+    child.stdin.take().with_context(|| format!("{program} has no input"))?.write_all(input.as_bytes())?;
+    let output = child.wait_with_output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program} refused\n{input}\n{error}");
+    Ok(())
+}
+
 impl Netns {
     /// Makes a namespace; the loopback is up, interfaces that are made later have no IPv6.
     ///
@@ -96,14 +108,7 @@ impl Netns {
     /// # Errors
     /// When it is missing or fails, with what it read and what it printed.
     pub(super) fn feed(&self, program: &str, arguments: &[&str], input: &str) -> anyhow::Result<()> {
-        let mut command = self.command(program);
-        command.args(arguments).stdin(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("run {program}"))?;
-        child.stdin.take().with_context(|| format!("{program} has no input"))?.write_all(input.as_bytes())?;
-        let output = child.wait_with_output()?;
-        let error = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{program} refused\n{input}\n{error}");
-        Ok(())
+        feed(&self.name, program, arguments, input)
     }
 
     /// Runs a function on a thread inside.

@@ -15,6 +15,8 @@ use xtask::testbed::{
 use crate::{ACCOUNT, Library};
 
 const MOMENT: Duration = Duration::from_millis(300);
+/// TCP waits longer each time before it sends again.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What becomes of a request on a connection.
 fn ask(connection: &mut TcpStream) -> Result<String, ErrorKind> {
@@ -62,6 +64,29 @@ fn a_hanging_front_keeps_connections_and_passes_nothing_until_it_opens_again() -
     new.read_exact(&mut buffer)?;
     assert_eq!(&buffer, b"HTTP/1.1 401");
     Ok(())
+}
+
+#[test]
+fn behind_a_hole_connections_stay_and_no_packet_passes_until_it_is_closed() -> anyhow::Result<()> {
+    require_root("test")?;
+    let library = Library::open()?;
+    let room = Netns::new("room")?;
+    let front = library.api.front(Some(&room))?;
+    room.run(|| {
+        let mut old = connect(&front).expect("a connection");
+        front.set(Reach::Lost)?;
+        assert_eq!(ask(&mut old), Err(ErrorKind::WouldBlock));
+        let new = TcpStream::connect_timeout(&front.address(), MOMENT);
+        assert_eq!(new.err().map(|error| error.kind()), Some(ErrorKind::TimedOut));
+        front.set(Reach::Open)?;
+        assert_eq!(ask(&mut connect(&front).expect("a connection")), Ok("HTTP/1.1 401".into()));
+        // What was sent meanwhile is sent again.
+        old.set_read_timeout(Some(PATIENCE))?;
+        let mut buffer = [0; 12];
+        old.read_exact(&mut buffer)?;
+        assert_eq!(&buffer, b"HTTP/1.1 401");
+        Ok(())
+    })?
 }
 
 #[test]

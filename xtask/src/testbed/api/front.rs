@@ -1,6 +1,7 @@
 //! Where clients reach an API server: a listener in a network namespace, whose connections can be cut or hang.
 
 use std::{
+    fmt::Write as _,
     net::{Ipv4Addr, SocketAddr, TcpListener as StdListener},
     sync::{
         Mutex,
@@ -18,7 +19,7 @@ use tokio::{
 };
 
 use super::lock;
-use crate::testbed::Netns;
+use crate::testbed::{Netns, netns::feed};
 
 /// How long a listener may take to close.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,8 +30,10 @@ pub enum Reach {
     /// They are served.
     #[default]
     Open,
-    /// They stay, and new ones come about, but nothing passes any more: the packets are lost.
+    /// They stay, and new ones come about, but nothing passes any more: the server hangs.
     Hanging,
+    /// They stay, but no packet passes, nor does one that would begin a new one, and nobody says so: a hole in the network.
+    Lost,
     /// They are reset, and new ones refused: nothing listens there.
     Refused,
 }
@@ -81,11 +84,14 @@ impl Front {
     /// Says what is to become of connections; when this returns, it is so.
     ///
     /// # Errors
-    /// When the port cannot be listened on again.
+    /// When the port cannot be listened on again; with [`Reach::Lost`] without nftables, or a namespace of its own.
     pub fn set(&self, reach: Reach) -> anyhow::Result<()> {
         let before = self.orders.borrow().reach;
+        if (before == Reach::Lost) != (reach == Reach::Lost) {
+            self.drop_packets(reach == Reach::Lost)?;
+        }
         match (before, reach) {
-            (Reach::Refused, Reach::Open | Reach::Hanging) => {
+            (Reach::Refused, Reach::Open | Reach::Hanging | Reach::Lost) => {
                 let listener = listen(self.netns.as_deref(), self.address.port())?;
                 self.orders.send_modify(|orders| orders.reach = reach);
                 self.accept(listener)
@@ -107,6 +113,18 @@ impl Front {
     /// Resets all connections; new ones are served as before.
     pub fn cut_connections(&self) {
         self.orders.send_modify(|orders| orders.cuts += 1);
+    }
+
+    /// Has the namespace drop what goes to the listener or comes from it, or not any more.
+    fn drop_packets(&self, are_dropped: bool) -> anyhow::Result<()> {
+        let netns = self.netns.as_deref().context("packets are dropped in a namespace of its own only")?;
+        let (table, port) = (format!("lb_front_{}", self.address.port()), self.address.port());
+        let mut rules = format!("table ip {table}\ndelete table ip {table}\n");
+        if are_dropped {
+            let _ = writeln!(rules, "table ip {table} {{\nchain hole {{\ntype filter hook input priority 0;");
+            let _ = writeln!(rules, "tcp dport {port} drop;\ntcp sport {port} drop;\n}}\n}}");
+        }
+        feed(netns, "nft", &["-f", "-"], &rules)
     }
 
     fn accept(&self, listener: StdListener) -> anyhow::Result<()> {
@@ -134,7 +152,7 @@ async fn accept_all(listener: TcpListener, upstream: SocketAddr, mut orders: wat
         tokio::select! {
             changed = orders.changed() => if changed.is_err() { return },
             // While it hangs, the kernel completes connections, and nobody takes them up.
-            accepted = listener.accept(), if reach == Reach::Open => {
+            accepted = listener.accept(), if reach != Reach::Hanging => {
                 if let Ok((near, _)) = accepted {
                     tokio::spawn(relay(near, upstream, orders.clone()));
                 }
@@ -167,7 +185,7 @@ async fn copy_until_cut(
         }
         tokio::select! {
             changed = orders.changed() => if changed.is_err() { return false },
-            _ = &mut copy, if now.reach == Reach::Open => return true,
+            _ = &mut copy, if now.reach != Reach::Hanging => return true,
         }
     }
 }
