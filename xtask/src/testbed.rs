@@ -47,7 +47,7 @@ pub use netns::Netns;
 pub use packet::PacketSocket;
 pub use prober::{Prober, Probers, Report};
 pub use real_api::RealApi;
-pub use segment::{Host, Segment, Wiring, cabled, mac_text};
+pub use segment::{Host, Nic, Segment, Wiring, cabled, mac_text};
 pub use trial::{Fault, Trial};
 pub use vip_map::{Address, VipMap};
 

@@ -379,9 +379,10 @@ fn only_child(parent: u32) -> anyhow::Result<u32> {
         .with_context(|| format!("process {parent} should have one child, but {path} has {children:?}"))
 }
 
-/// What a status says of a VIP.
+/// What a status says of a VIP: where it is announced, if it is on some interface.
 fn find<'a>(status: &'a Value, vip: &str) -> Option<&'a Value> {
-    status["vips"].as_array()?.iter().find(|entry| entry["address"] == vip)
+    let mut entries = status["vips"].as_array()?.iter().filter(|entry| entry["address"] == vip);
+    entries.clone().find(|entry| entry["role"] == "announce").or_else(|| entries.next())
 }
 
 /// Role of a VIP by a status; `absent` when it is not there.

@@ -76,6 +76,16 @@ impl<'a> KubeGroup<'a> {
         self.group.agents[node].wait_for("/readyz", |agent| is_ready(agent.host()))
     }
 
+    /// What a node's agent says of a metric, with its labels if it has any; `None` when it has none of that name.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn metric(&self, node: usize, name: &str) -> anyhow::Result<Option<f64>> {
+        let answer = get(&self.group.hosts.nodes[node], "/metrics")?;
+        let line = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(line.map(str::parse).transpose()?)
+    }
+
     /// Fails unless a condition comes about within a time.
     ///
     /// # Errors
@@ -93,13 +103,18 @@ impl<'a> KubeGroup<'a> {
 
 /// What an agent answers at `/readyz`, as its kubelet asks it.
 fn is_ready(host: &Host) -> bool {
-    let answer = host.netns.run(|| -> std::io::Result<[u8; 12]> {
+    get(host, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// What an agent answers by HTTP, header and all.
+fn get(host: &Host, path: &str) -> anyhow::Result<String> {
+    let answer = host.netns.run(|| -> std::io::Result<String> {
         let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, HEALTH_PORT))?;
         connection.set_read_timeout(Some(Duration::from_secs(1)))?;
-        connection.write_all(b"GET /readyz HTTP/1.1\r\nHost: lb\r\nConnection: close\r\n\r\n")?;
-        let mut status = [0; 12];
-        connection.read_exact(&mut status)?;
-        Ok(status)
-    });
-    matches!(answer, Ok(Ok(status)) if status.ends_with(b" 200"))
+        write!(connection, "GET {path} HTTP/1.1\r\nHost: lb\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        Ok(answer)
+    })?;
+    Ok(answer?)
 }

@@ -30,11 +30,25 @@ pub enum Wiring {
     VethWithXdpPeer,
 }
 
+/// Its addresses begin with 10.77 and fd77 unless another number is asked for.
+const NUMBER: u8 = 77;
+
 /// A bridge in a namespace of its own, and the hosts that are plugged into it.
 #[derive(Debug)]
 pub struct Segment {
     switch: Netns,
+    number: u8,
     next_host: u8,
+}
+
+/// A further interface of a host, on another segment than its first one.
+#[derive(Debug)]
+pub struct Nic {
+    /// Its IPv4 address.
+    pub address: Ipv4Addr,
+    /// Its link-layer address.
+    pub mac: Mac,
+    port: String,
 }
 
 /// A host on a segment: 10.77.0.N/16 and fd77::N/64 on `eth0`.
@@ -65,12 +79,20 @@ impl Segment {
     /// # Errors
     /// Without root, iproute2 or bridges in the kernel.
     pub fn new() -> anyhow::Result<Self> {
+        Self::numbered(NUMBER)
+    }
+
+    /// As [`Self::new`], with addresses that begin with 10.`number`: for hosts on several segments.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn numbered(number: u8) -> anyhow::Result<Self> {
         let switch = Netns::new("sw")?;
         // Without snooping and spanning tree: a plain switch that forwards at once.
         switch.ip("link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0")?;
         switch.ip("link set br0 up")?;
         switch.run(ignore_packets)?;
-        Ok(Self { switch, next_host: 1 })
+        Ok(Self { switch, number, next_host: 1 })
     }
 
     /// The namespace of the switch.
@@ -94,7 +116,7 @@ impl Segment {
         let place = self.next_place();
         let netns = Netns::new(name)?;
         netns.enable_ipv6()?;
-        self.plug(&netns, &place)?;
+        self.plug(&netns, INTERFACE, &place)?;
         let pass = match wiring {
             Wiring::Veth => None,
             Wiring::VethWithXdpPeer => Some(self.switch.run(|| pass::attach(&place.port))??),
@@ -117,9 +139,20 @@ impl Segment {
     }
 
     fn next_place(&mut self) -> Place {
-        let number = self.next_host;
+        let host = self.next_host;
         self.next_host += 1;
-        Place::new(number)
+        Place::new(self.number, host)
+    }
+
+    /// Plugs in a host of another segment by one more interface.
+    ///
+    /// # Errors
+    /// When ip fails.
+    pub fn plug_also(&mut self, host: &Host, interface: &str) -> anyhow::Result<Nic> {
+        let place = self.next_place();
+        self.plug(&host.netns, interface, &place)?;
+        let Place { port, mac, address, ipv6: _ } = place;
+        Ok(Nic { address, mac, port })
     }
 
     /// Sets the largest frame that the switch forwards.
@@ -145,18 +178,18 @@ impl Segment {
     /// When ip fails.
     pub fn replug(&self, host: &Host) -> anyhow::Result<()> {
         host.netns.ip(&format!("link delete {INTERFACE}"))?;
-        self.plug(&host.netns, &host.place())
+        self.plug(&host.netns, INTERFACE, &host.place())
     }
 
     fn plug_in(&self, port: &str) -> anyhow::Result<()> {
         self.switch.ip(&format!("link set {port} master br0 up"))
     }
 
-    fn plug(&self, netns: &Netns, place: &Place) -> anyhow::Result<()> {
+    fn plug(&self, netns: &Netns, interface: &str, place: &Place) -> anyhow::Result<()> {
         let (port, mac, switch) = (&place.port, mac_text(place.mac), self.switch.name());
-        netns.ip(&format!("link add {INTERFACE} address {mac} type veth peer name {port} netns {switch}"))?;
+        netns.ip(&format!("link add {interface} address {mac} type veth peer name {port} netns {switch}"))?;
         self.plug_in(port)?;
-        bring_up(netns, place)
+        bring_up(netns, interface, place)
     }
 
     /// Pulls a host's cable, or plugs it in again.
@@ -164,16 +197,28 @@ impl Segment {
     /// # Errors
     /// When ip fails.
     pub fn set_port(&self, host: &Host, up: bool) -> anyhow::Result<()> {
-        self.switch.ip(&format!("link set {} {}", host.port, if up { "up" } else { "down" }))
+        self.set_link(&host.port, up)
+    }
+
+    /// As [`Self::set_port`], of a further interface.
+    ///
+    /// # Errors
+    /// When ip fails.
+    pub fn set_port_of(&self, nic: &Nic, up: bool) -> anyhow::Result<()> {
+        self.set_link(&nic.port, up)
+    }
+
+    fn set_link(&self, port: &str, up: bool) -> anyhow::Result<()> {
+        self.switch.ip(&format!("link set {port} {}", if up { "up" } else { "down" }))
     }
 }
 
 /// The interface has its addresses, once it is there.
-fn bring_up(netns: &Netns, place: &Place) -> anyhow::Result<()> {
+fn bring_up(netns: &Netns, interface: &str, place: &Place) -> anyhow::Result<()> {
     let Place { port: _, mac: _, address, ipv6 } = place;
-    netns.ip(&format!("link set {INTERFACE} up"))?;
-    netns.ip(&format!("address add {address}/16 dev {INTERFACE}"))?;
-    netns.ip(&format!("address add {ipv6}/64 dev {INTERFACE}"))
+    netns.ip(&format!("link set {interface} up"))?;
+    netns.ip(&format!("address add {address}/16 dev {interface}"))?;
+    netns.ip(&format!("address add {ipv6}/64 dev {interface}"))
 }
 
 /// Where a host is plugged in, and by which addresses it is known there.
@@ -185,12 +230,14 @@ struct Place {
 }
 
 impl Place {
-    fn new(number: u8) -> Self {
+    /// Of a host, by its number on the segment of this number, which both families write alike.
+    fn new(segment: u8, host: u8) -> Self {
+        let in_decimal = u16::from(segment / 10) << 4 | u16::from(segment % 10);
         Self {
-            port: format!("port{number}"),
-            mac: [2, 0, 0, 77, 0, number],
-            address: Ipv4Addr::new(10, 77, 0, number),
-            ipv6: Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, number.into()),
+            port: format!("port{host}"),
+            mac: [2, 0, 0, segment, 0, host],
+            address: Ipv4Addr::new(10, segment, 0, host),
+            ipv6: Ipv6Addr::new(0xfd00 | in_decimal, 0, 0, 0, 0, 0, 0, host.into()),
         }
     }
 }
@@ -273,7 +320,7 @@ fn ignore_packets() {
 /// # Errors
 /// When ip fails.
 pub fn cabled(names: [&str; 2]) -> anyhow::Result<[Host; 2]> {
-    let places = [1, 2].map(Place::new);
+    let places = [1, 2].map(|host| Place::new(NUMBER, host));
     let netns = [Netns::new(names[0])?, Netns::new(names[1])?];
     netns.iter().try_for_each(Netns::enable_ipv6)?;
     let [mac, peer_mac] = places.each_ref().map(|place| mac_text(place.mac));
@@ -282,8 +329,8 @@ pub fn cabled(names: [&str; 2]) -> anyhow::Result<[Host; 2]> {
         netns[1].name()
     ))?;
     let ([netns, peer], [place, peer_place]) = (netns, places);
-    bring_up(&netns, &place)?;
-    bring_up(&peer, &peer_place)?;
+    bring_up(&netns, INTERFACE, &place)?;
+    bring_up(&peer, INTERFACE, &peer_place)?;
     Ok([Host::new(names[0], netns, place)?, Host::new(names[1], peer, peer_place)?])
 }
 

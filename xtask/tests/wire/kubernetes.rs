@@ -12,6 +12,7 @@ mod outages;
 mod outputs;
 mod rules;
 mod services;
+mod several_nics;
 
 use std::{
     fs,
