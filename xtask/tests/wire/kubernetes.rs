@@ -13,6 +13,7 @@ mod outputs;
 mod rules;
 mod services;
 mod several_nics;
+mod split;
 
 use std::{
     fs,
