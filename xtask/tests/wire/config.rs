@@ -73,6 +73,13 @@ fn a_file_that_cannot_be_read_is_refused_with_the_remedy() -> anyhow::Result<()>
 fn a_wrong_change_leaves_the_last_valid_configuration_and_shows_in_the_status() -> anyhow::Result<()> {
     let bed = Bed::new()?;
     let agent = bed.agent()?;
+    let file = agent.config_path();
+    let source = agent.status()?["source"].clone();
+    assert_eq!(
+        (&source["kind"], &source["path"]),
+        (&"file".into(), &file.to_string_lossy().into()),
+        "{source}"
+    );
     agent.write_config("vips: [10.77.1.300]")?;
     agent.wait_for("the staleness", |agent| {
         agent

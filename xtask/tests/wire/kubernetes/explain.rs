@@ -115,7 +115,15 @@ fn a_view_without_word_and_one_from_disk_are_told(cluster: &Cluster) -> anyhow::
     kube.group.agents[0].spawn()?;
     let from_disk = "view            from disk, where an earlier agent left it: no word has come";
     wait_explained(&kube.group.agents[0], "web", &[from_disk, "+ candidates"])?;
+    let status = kube.group.agents[0].succeed("status")?;
+    assert!(status.contains("\nsource   kubernetes, view from disk\n"), "{status}");
     cluster.plane.set_reach_of_all(Reach::Open)?;
     let is_fresh = |agent: &Agent<'_>| agent.explain("web").is_ok_and(|text| !text.contains("  view "));
-    kube.group.agents[0].wait_for("a fresh view", is_fresh)
+    kube.group.agents[0].wait_for("a fresh view", is_fresh)?;
+    let status = kube.group.agents[0].succeed("status")?;
+    assert!(status.contains("\nsource   kubernetes, view up to date\n"), "{status}");
+    // Of an agent that has ended nothing is told.
+    kube.group.agents[0].end(Signal::SIGTERM)?;
+    assert_eq!(kube.group.agents[0].status()?["source"], json!(null));
+    Ok(())
 }
