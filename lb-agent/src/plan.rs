@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-use serde::Serialize;
-
 use crate::{discovery::NamePatterns, holding::Failback, roster::Node};
 
 /// A source's whole word.
@@ -40,7 +38,7 @@ pub enum Interfaces {
 }
 
 /// VIPs that go together: one node announces all of them.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PlannedUnit {
     /// The VIPs, never none; the first one stands for the unit.
     pub addresses: Arc<[IpAddr]>,
@@ -53,7 +51,7 @@ pub struct PlannedUnit {
 }
 
 /// A node that may announce a unit.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Candidate {
     /// Its name, one of [`Plan::nodes`].
     pub node: Arc<str>,

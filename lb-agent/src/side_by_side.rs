@@ -1,6 +1,6 @@
 //! Two sorted sequences, walked once, side by side.
 
-use std::{cmp::Ordering, collections::BTreeMap, iter, sync::Arc};
+use std::{cmp::Ordering, iter, sync::Arc};
 
 /// Each key with what the one and the other have there. Both are in the order of their keys.
 pub fn walk<K: Ord, A, B>(
@@ -10,11 +10,11 @@ pub fn walk<K: Ord, A, B>(
     walk_by(one, other, |(one, _), (other, _)| one.cmp(other))
 }
 
-/// Where two maps do not have the same object, by its address. An object never stands under two keys, so that keys need not be
+/// Where two maps, both in the order of their keys, do not have the same object, by its address. An object never stands under two keys, so that keys need not be
 /// compared, nor even read, where it is the same one.
-pub fn changes<'a, K: Ord, V>(
-    before: &'a BTreeMap<K, Arc<V>>,
-    now: &'a BTreeMap<K, Arc<V>>,
+pub fn changes<'a, K: Ord + 'a, V: 'a>(
+    before: impl IntoIterator<Item = (&'a K, &'a Arc<V>)>,
+    now: impl IntoIterator<Item = (&'a K, &'a Arc<V>)>,
 ) -> impl Iterator<Item = (&'a K, Option<&'a Arc<V>>, Option<&'a Arc<V>>)> {
     let is_same = |one: &Arc<V>, other: &Arc<V>| Arc::ptr_eq(one, other);
     let order = move |one: &(&'a K, &'a Arc<V>), other: &(&'a K, &'a Arc<V>)| match is_same(one.1, other.1) {
@@ -49,6 +49,8 @@ fn walk_by<K, A, B>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]

@@ -11,6 +11,7 @@ mod fields;
 mod ground;
 mod nodes;
 mod seen;
+mod services;
 mod standing;
 mod units;
 pub mod verdict;
@@ -26,7 +27,7 @@ use ground::Ground;
 use seen::Seen;
 
 pub use configuration::{AdvertisementInUse, Configuration};
-use serde::Serialize;
+pub use services::Services;
 pub use verdict::{
     AddressVerdict, Advertised, NodeVerdict, Outcome, Problem, Reason, ServiceVerdict, Serving, Standing,
 };
@@ -53,19 +54,17 @@ pub struct Options {
 }
 
 /// What the cluster comes to.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Selection {
     /// What the agent is to do.
-    #[serde(skip)]
     pub plan: Arc<Plan>,
     /// Why each Service is announced or not.
-    pub services: BTreeMap<ObjectName, Arc<ServiceVerdict>>,
+    pub services: Services,
     /// What each Node is fit for.
     pub nodes: Arc<BTreeMap<Arc<str>, NodeVerdict>>,
     /// What is wrong with pools and advertisements.
     pub problems: Arc<[Problem]>,
     /// The pools and advertisements that this follows from.
-    #[serde(skip)]
     pub configuration: Arc<Configuration>,
 }
 
@@ -209,7 +208,7 @@ impl Selector {
             };
             self.suppress.extend(assessed.vips.iter().filter(|vip| !announced.contains(vip)));
             let Some(outcome) = outcomes.remove(name).or_else(|| assessed.not_announced()) else { continue };
-            let verdict = assessed.verdict(outcome);
+            let verdict = assessed.verdict(name, outcome);
             if self.verdicts.get(name).is_none_or(|known| **known != verdict) {
                 has_changed = true;
                 self.verdicts.insert(name.clone(), Arc::new(verdict));
@@ -229,7 +228,7 @@ impl Selector {
         };
         Selection {
             plan: Arc::new(plan),
-            services: self.verdicts.clone(),
+            services: self.verdicts.values().cloned().collect(),
             nodes: Arc::clone(nodes),
             problems: Arc::clone(problems),
             configuration: Arc::clone(configuration),

@@ -47,7 +47,7 @@ impl<'a> Told<'a> {
     pub fn survey(self, view: &View) -> Survey {
         let mut having: BTreeMap<IpAddr, Services<'a>> = BTreeMap::new();
         let mut without_vip = Vec::new();
-        for (name, verdict) in &self.selection.services {
+        for (name, verdict) in self.selection.services.iter() {
             for address in &*verdict.addresses {
                 having.entry(address.address).or_default().push((name, verdict));
             }

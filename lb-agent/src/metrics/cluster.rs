@@ -113,7 +113,7 @@ impl Knowledge {
 
     fn announcements(&self) -> impl Iterator<Item = (Labels, f64)> {
         let selection: Option<&Selection> = self.published.as_ref().map(|published| &*published.selection);
-        let services = selection.into_iter().flat_map(|selection| &selection.services);
+        let services = selection.into_iter().flat_map(|selection| selection.services.iter());
         services.flat_map(move |(service, verdict)| {
             let addresses = verdict.addresses.iter().map(|verdict| verdict.address);
             let announced = addresses.filter(move |address| self.announced.contains(address));

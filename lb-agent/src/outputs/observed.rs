@@ -25,7 +25,7 @@ impl Units {
         if Arc::ptr_eq(&before.units, &now.units) {
             return vips;
         }
-        for (&at, old, new) in changes(&before.units, &now.units) {
+        for (&at, old, new) in changes(&*before.units, &*now.units) {
             let [old, new] = [old, new].map(|unit| unit.filter(|unit| is_worth_telling(unit)));
             for vip in old.iter().flat_map(|unit| unit.vips.iter()) {
                 self.remove(at, *vip);

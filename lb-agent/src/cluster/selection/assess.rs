@@ -8,7 +8,7 @@ use super::{
     ground::{Ground, Sum},
     verdict::{AddressVerdict, Advertised, Outcome, Reason, ServiceVerdict, Serving},
 };
-use crate::cluster::objects::Service;
+use crate::cluster::objects::{ObjectName, Service};
 
 /// A Service by itself.
 #[derive(Debug)]
@@ -45,8 +45,9 @@ impl Assessed {
     }
 
     /// All that was found, with what it comes to.
-    pub(super) fn verdict(&self, outcome: Outcome) -> ServiceVerdict {
+    pub(super) fn verdict(&self, name: &ObjectName, outcome: Outcome) -> ServiceVerdict {
         ServiceVerdict {
+            name: name.clone(),
             uid: self.service.uid.as_str().into(),
             addresses: Arc::clone(&self.addresses),
             is_local: self.service.is_local,

@@ -1,15 +1,17 @@
 //! What was looked at last, and what is different now.
 
 use std::{
-    cmp::Ordering,
     collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
 use super::verdict::Serving;
-use crate::cluster::{
-    Cluster,
-    objects::{ObjectName, Service, Slice},
+use crate::{
+    cluster::{
+        Cluster,
+        objects::{ObjectName, Service, Slice},
+    },
+    side_by_side::changes,
 };
 
 type Endpoints = HashMap<ObjectName, Vec<(ObjectName, Arc<Slice>)>>;
@@ -112,29 +114,11 @@ fn put<V>(all: &mut BTreeMap<ObjectName, Arc<V>>, name: ObjectName, value: Optio
     }
 }
 
-/// What has to be put or taken away to make `now` of `before`. Goes through both at once, and compares pointers first: this is
-/// what each event costs however many objects there are.
+/// What has to be put or taken away to make `now` of `before`. This is what each event costs however many objects there are.
 fn differences<V: PartialEq>(
     before: &BTreeMap<ObjectName, Arc<V>>,
     now: &BTreeMap<ObjectName, Arc<V>>,
 ) -> Vec<(ObjectName, Option<Arc<V>>)> {
-    let (mut olds, mut news) = (before.iter().peekable(), now.iter().peekable());
-    let mut differences = Vec::new();
-    loop {
-        let order = match (olds.peek(), news.peek()) {
-            (None, None) => return differences,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some((old, _)), Some((new, _))) if old.is_same(new) => Ordering::Equal,
-            (Some((old, _)), Some((new, _))) => old.cmp(new),
-        };
-        let old = if order.is_le() { olds.next() } else { None };
-        let new = if order.is_ge() { news.next() } else { None };
-        match (old, new) {
-            (Some((_, old)), Some((_, new))) if Arc::ptr_eq(old, new) || old == new => {}
-            (_, Some((name, new))) => differences.push((name.clone(), Some(Arc::clone(new)))),
-            (Some((name, _)), None) => differences.push((name.clone(), None)),
-            (None, None) => {}
-        }
-    }
+    let is_other = |(_, old, new): &(_, Option<&Arc<V>>, Option<&Arc<V>>)| old != new;
+    changes(before, now).filter(is_other).map(|(name, _, new)| (name.clone(), new.cloned())).collect()
 }

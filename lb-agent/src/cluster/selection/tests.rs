@@ -1,5 +1,3 @@
-use serde_json::json;
-
 use super::*;
 use crate::{
     cluster::{
@@ -73,6 +71,7 @@ fn a_service_with_an_address_and_an_endpoint_is_announced_by_one_of_all_nodes() 
         failback: Failback::Immediate,
     };
     let verdict = ServiceVerdict {
+        name: named("default/web"),
         uid: "".into(),
         addresses: [AddressVerdict { address: ip("10.0.0.1"), pool: Some("pool".into()), node: None }].into(),
         is_local: false,
@@ -101,7 +100,7 @@ fn a_service_with_an_address_and_an_endpoint_is_announced_by_one_of_all_nodes() 
     };
     let expected = Selection {
         plan: Arc::new(plan),
-        services: [(named("default/web"), Arc::new(verdict))].into(),
+        services: Services::from_iter([Arc::new(verdict)]),
         nodes: Arc::new([("n1".into(), node(1)), ("n2".into(), node(2)), ("n3".into(), node(3))].into()),
         problems: [].into(),
         configuration: Arc::new(configuration),
@@ -374,55 +373,4 @@ fn what_is_wrong_with_a_service_is_told_and_the_rest_of_it_works() {
     index.serve("default/web", Service { problems: problems.clone(), ..service(&["10.0.0.1"]) }, &["n1"]);
     assert_eq!(units(&index), [unit(&["10.0.0.1"], ALL)]);
     assert_eq!(*select(&index).services[&named("default/web")].problems, *problems);
-}
-
-#[test]
-fn a_selection_is_told_as_json() {
-    let mut index = three_nodes();
-    index.put("all", advertisement().nodes("rack=a").on(&["eth0"]).prefers(5, "rack=a"));
-    index.put("n1", node("192.168.0.1").labelled("rack=a"));
-    index.delete::<Node>(&"n2".to_owned());
-    index.delete::<Node>(&"n3".to_owned());
-    index.serve("default/idle", service(&["10.0.0.2"]), &[]);
-    index.serve("default/web", service(&["10.0.0.1"]).local(), &["n1", "?"]);
-    let advertised = json!({"by": ["all"], "nodes": {"n1": 5}, "interfaces": ["eth0"]});
-    let unit = json!({
-        "addresses": ["10.0.0.1"],
-        "key": "10.0.0.1",
-        "candidates": [{"node": "n1", "score": 5}],
-        "interfaces": ["eth0"],
-    });
-    let expected = json!({
-        "services": {
-            "default/idle": {
-                "uid": "",
-                "addresses": [{"address": "10.0.0.2", "pool": "pool", "node": null}],
-                "is_local": false,
-                "serving": {"nodes": [], "is_elsewhere": false},
-                "advertised": advertised,
-                "outcome": {"notAnnounced": "noEndpoint"},
-                "problems": [],
-            },
-            "default/web": {
-                "uid": "",
-                "addresses": [{"address": "10.0.0.1", "pool": "pool", "node": null}],
-                "is_local": true,
-                "serving": {"nodes": ["n1"], "is_elsewhere": true},
-                "advertised": advertised,
-                "outcome": {"announced": {"unit": unit, "services": ["default/web"]}},
-                "problems": [],
-            },
-        },
-        "nodes": {
-            "n1": {
-                "has_agent": true,
-                "is_excluded": false,
-                "is_network_unavailable": false,
-                "is_ready": true,
-                "addresses": ["192.168.0.1"],
-            },
-        },
-        "problems": [],
-    });
-    assert_eq!(serde_json::to_value(&*select(&index)).unwrap(), expected);
 }

@@ -7,16 +7,16 @@ use std::{
     sync::Arc,
 };
 
-use serde::Serialize;
-
 use crate::{
     cluster::objects::{ConfigKind, ObjectName},
     plan::PlannedUnit,
 };
 
 /// The steps of one Service, each with what it found.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServiceVerdict {
+    /// Whose it is.
+    pub name: ObjectName,
     /// `metadata.uid`, for events.
     pub uid: Arc<str>,
     /// The addresses of its status, each with the pool that has it.
@@ -34,7 +34,7 @@ pub struct ServiceVerdict {
 }
 
 /// An address of a Service.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AddressVerdict {
     /// The address.
     pub address: IpAddr,
@@ -45,7 +45,7 @@ pub struct AddressVerdict {
 }
 
 /// Where a Service has endpoints that are ready or serving.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Serving {
     /// On these nodes.
     pub nodes: BTreeSet<Arc<str>>,
@@ -54,7 +54,7 @@ pub struct Serving {
 }
 
 /// What the advertisements that select a Service and its pool come to.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Advertised {
     /// Their names, in order.
     pub by: Vec<Arc<str>>,
@@ -65,8 +65,7 @@ pub struct Advertised {
 }
 
 /// What a Service comes to.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
     /// One of the candidates announces it.
     Announced {
@@ -81,8 +80,7 @@ pub enum Outcome {
 }
 
 /// Why nobody announces a Service.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reason {
     /// It is of a class (or of none) that is another's to announce.
     OtherClass {
@@ -159,7 +157,7 @@ impl fmt::Display for Reason {
 }
 
 /// What a Node is fit for.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NodeVerdict {
     /// It runs an agent.
     pub has_agent: bool,
@@ -189,8 +187,7 @@ impl NodeVerdict {
 }
 
 /// How a Node stands towards a Service.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Standing {
     /// It is a candidate, with this score.
     Candidate(i64),
@@ -215,7 +212,7 @@ pub enum Standing {
 }
 
 /// Something wrong with an object of the configuration.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
     /// What it is: `IPAddressPool` or `L2Advertisement`.
     pub kind: ConfigKind,

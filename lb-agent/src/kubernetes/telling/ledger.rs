@@ -110,7 +110,7 @@ impl Ledger {
             return;
         }
         let before = mem::replace(&mut self.selection, Arc::clone(selection));
-        for (service, old, new) in changes(&before.services, &selection.services) {
+        for (service, old, new) in changes(before.services.iter(), selection.services.iter()) {
             self.share(service, old, new);
             self.touched.insert(service.clone());
         }
