@@ -31,7 +31,7 @@ pub struct Request<'a> {
     /// Whether requests that leave have to be looked at.
     pub needs_egress: bool,
     /// Whether programs over the maps of another schema version may be replaced now.
-    pub may_swap: bool,
+    pub may_swap: &'a dyn Fn() -> bool,
     /// Look whether the kernel still runs what was attached.
     pub verify: bool,
 }
@@ -105,7 +105,7 @@ impl Hooks {
             );
             problems.extend(attach::detach(pins, pin).err().map(|error| error.to_string()));
         }
-        if self.is_upgrade && request.may_swap && problems.is_empty() {
+        if self.is_upgrade && (request.may_swap)() && problems.is_empty() {
             self.is_upgrade = false;
             problems.extend(pins.remove_foreign_maps().err().map(|error| error.to_string()));
         }
@@ -150,7 +150,7 @@ impl Hooks {
         let before = self.attached.get(&interface.index).cloned();
         let chosen = choose(interface, request, programs, pins, sender, before.as_ref());
         let slots = attach::slots(chosen.hook, request.needs_egress);
-        if self.is_upgrade && !request.may_swap {
+        if self.is_upgrade && !(request.may_swap)() {
             self.attached.insert(interface.index, Attached { hook: chosen.hook, slots });
             return Ok(());
         }

@@ -133,7 +133,7 @@ impl Agent {
             wanted: &self.plan.interfaces,
             interfaces: &self.interfaces,
             needs_egress: self.has_local_vip(),
-            may_swap: self.mirror.is_whole() && !self.holding.is_asking(),
+            may_swap: &|| self.mirror.is_whole() && !self.holding.is_asking(),
             verify,
         };
         let result = self.hooks.ensure(&request, &mut self.programs, &self.pins, &self.sender);
