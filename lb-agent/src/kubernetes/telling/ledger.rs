@@ -90,6 +90,11 @@ impl Ledger {
         self.unsaid.iter().flat_map(|(service, writes)| writes.iter().map(move |write| (service, write)))
     }
 
+    /// Whether there still is that to tell.
+    pub fn is_to_be_told(&self, event: &Event) -> bool {
+        self.events.get(&event.service).is_some_and(|events| events.contains(event))
+    }
+
     /// Whether anything is to be written about a Service.
     pub fn is_unsaid(&self, service: &ObjectName) -> bool {
         self.unsaid.contains_key(service)

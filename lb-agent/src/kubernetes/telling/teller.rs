@@ -21,6 +21,7 @@ use crate::{
     model::BoottimeNs,
     outputs::{
         Event, Write,
+        event::Reason,
         l2_status::Existing,
         machines::Machines,
         state::{self, State},
@@ -32,6 +33,8 @@ use crate::{
 const SHOWN_WITHIN_NS: BoottimeNs = 10_000_000_000;
 /// What was refused is tried again after that.
 const REFUSED_FOR_NS: BoottimeNs = 60_000_000_000;
+/// An agent that has only begun may not have told its addresses yet: its peers take it for a stranger until then.
+const CONFLICT_STANDS_NS: BoottimeNs = 5_000_000_000;
 /// For each node: every agent judges the configuration alike, writes what it makes of it, and hears what the others write. Not
 /// all of them need to do so at once.
 const SPREAD_NS: BoottimeNs = 50_000_000;
@@ -54,6 +57,8 @@ pub struct Teller {
     ledger: Ledger,
     /// Events that are still to be written.
     pending: BTreeSet<Event>,
+    /// Conflicts, each with when it is told if it still stands by then.
+    unripe: BTreeMap<Event, BoottimeNs>,
     /// ServiceL2Statuses that were created and do not show yet, by their Service: with the events that go with them.
     created: BTreeMap<ObjectName, (Event, BoottimeNs)>,
     /// Events of ServiceL2Statuses of which it is not known whether they were created: an answer may be lost, and what was
@@ -80,6 +85,7 @@ impl Teller {
             machines: Machines::new(machine),
             ledger: Ledger::new(me),
             pending: BTreeSet::new(),
+            unripe: BTreeMap::new(),
             created: BTreeMap::new(),
             doubtful: BTreeMap::new(),
             written_over: None,
@@ -110,7 +116,8 @@ impl Teller {
     pub fn writes(&mut self, sight: Sight<'_>, now: BoottimeNs, time: &Time, most: usize) -> Vec<Write> {
         self.forbidden.retain(|_, until| now < *until);
         self.refused.retain(|_, until| now < *until);
-        self.pending.extend(self.ledger.follow(sight.selection, sight.report));
+        let events = self.ledger.follow(sight.selection, sight.report);
+        self.note(events, now);
         self.meet(now);
         self.orphans.sift(sight.selection);
         // Others need this node's addresses to see that it lives.
@@ -186,12 +193,33 @@ impl Teller {
     pub fn due(&self) -> Option<BoottimeNs> {
         let shown = self.created.values().map(|(_, until)| until);
         let shown = shown.chain(self.written_over.iter().map(|(_, until)| until)).chain(&self.state_due);
-        shown.chain(self.forbidden.values()).chain(self.refused.values()).min().copied()
+        let refused = self.forbidden.values().chain(self.refused.values());
+        shown.chain(refused).chain(self.unripe.values()).min().copied()
     }
 
     /// The machines whose agents call themselves by this node's name, if there are several.
     pub fn namesakes(&self) -> Option<String> {
         self.machines.problem(&self.me)
+    }
+
+    /// Takes note of new events, and of conflicts that still stand.
+    fn note(&mut self, events: Vec<Event>, now: BoottimeNs) {
+        for event in events {
+            match event.reason {
+                Reason::AddressConflict => _ = self.unripe.insert(event, now + CONFLICT_STANDS_NS),
+                Reason::NodeAssigned | Reason::AnnounceFailed | Reason::SplitSegment => {
+                    self.pending.insert(event);
+                }
+            }
+        }
+        let Self { unripe, pending, ledger, .. } = self;
+        unripe.retain(|event, due| {
+            let stands = ledger.is_to_be_told(event);
+            if stands && *due <= now {
+                pending.insert(event.clone());
+            }
+            stands && now < *due
+        });
     }
 
     /// What was created shows now, or does not and will not.

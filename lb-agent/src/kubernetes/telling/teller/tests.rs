@@ -14,7 +14,7 @@ use crate::{
     holding::Stance,
     model::Place,
     outputs::{event::Reason, l2_status::Status},
-    report::{History, UnitReport},
+    report::{self, History, UnitReport},
 };
 
 mod afresh;
@@ -417,4 +417,32 @@ fn two_agents_of_one_name_say_so_keep_each_others_addresses_and_then_rest() {
         [Some(problem.to_owned()), Some(problem.to_owned())]
     );
     assert!(writes <= 3, "{writes} writes until they agree");
+}
+
+/// The VIP of the Service, with what has happened to it.
+fn stands(stance: Stance<Arc<str>>) -> report::Units {
+    let at = Place { ifindex: 2, address: ip("10.0.0.1") };
+    Arc::new(
+        [(at, Arc::new(UnitReport { vips: [at.address].into(), stance, history: History::default() }))]
+            .into(),
+    )
+}
+
+#[test]
+fn a_conflict_is_told_once_it_has_stood_for_five_seconds() {
+    let mut play = Play::new(false);
+    play.round();
+    let mut at = |second: BoottimeNs, stance| {
+        let report = Report { units: stands(stance), ..(*play.report).clone() };
+        play.report = Arc::new(report);
+        play.now = second * S;
+        kinds(&play.round())
+    };
+    let contested = || Stance::Contested([2, 0, 0, 0, 0, 9]);
+    assert_eq!(at(10, contested()), [""; 0]);
+    assert_eq!(at(14, Stance::StandingBy { holder: None }), [""; 0], "it was a peer after all");
+    assert_eq!(at(20, contested()), [""; 0]);
+    assert_eq!(at(24, contested()), [""; 0]);
+    assert_eq!(at(25, contested()), ["AddressConflict"]);
+    assert_eq!(at(90, contested()), [""; 0]);
 }
