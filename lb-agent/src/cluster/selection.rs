@@ -17,7 +17,7 @@ mod units;
 pub mod verdict;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     net::IpAddr,
     sync::Arc,
 };
@@ -85,6 +85,8 @@ pub struct Selector {
     assessed: HashMap<ObjectName, Assessed>,
     /// The Services that have a VIP.
     sharing: HashMap<IpAddr, Vec<ObjectName>>,
+    /// How many Services each advertisement selects.
+    selected: HashMap<Arc<str>, usize>,
     /// What is announced, by the first VIP of each unit.
     units: BTreeMap<IpAddr, Arc<PlannedUnit>>,
     suppress: BTreeSet<IpAddr>,
@@ -141,9 +143,40 @@ impl Selector {
             if old != new {
                 self.share(name, &old, &new);
             }
+            self.count_selected(before.as_ref(), now.as_ref());
             self.assessed.extend(now.map(|now| (name.clone(), now)));
         }
         self.spread(services, vips)
+    }
+
+    /// Other advertisements select a Service now.
+    fn count_selected(&mut self, before: Option<&Assessed>, now: Option<&Assessed>) {
+        let [before, now] =
+            [before, now].map(|assessed| assessed.map(Assessed::advertised_by).unwrap_or_default());
+        if before == now {
+            return;
+        }
+        for name in now {
+            *self.selected.entry(Arc::clone(name)).or_default() += 1;
+        }
+        for name in before {
+            if let Entry::Occupied(mut count) = self.selected.entry(Arc::clone(name)) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+        }
+    }
+
+    /// What is wrong with pools and advertisements: the same object as before when that is the same.
+    fn problems(&self) -> Arc<[Problem]> {
+        let idle = self.ground.without_service(|name| self.selected.contains_key(name));
+        let problems = config_problems::merged(&self.ground.problems, idle);
+        if *problems == *self.selection.problems {
+            return Arc::clone(&self.selection.problems);
+        }
+        problems.into()
     }
 
     /// A Service has other VIPs now.
@@ -218,7 +251,7 @@ impl Selector {
     }
 
     fn look(&self) -> Selection {
-        let Ground { nodes, members, interfaces, problems, configuration, .. } = &self.ground;
+        let Ground { nodes, members, interfaces, configuration, .. } = &self.ground;
         let plan = Plan {
             interfaces: interfaces.clone(),
             nodes: Some(members.clone()),
@@ -230,7 +263,7 @@ impl Selector {
             plan: Arc::new(plan),
             services: self.verdicts.values().cloned().collect(),
             nodes: Arc::clone(nodes),
-            problems: Arc::clone(problems),
+            problems: self.problems(),
             configuration: Arc::clone(configuration),
         }
     }

@@ -34,6 +34,11 @@ impl Assessed {
         self.advertised.interfaces.as_ref()
     }
 
+    /// The advertisements that select it.
+    pub(super) fn advertised_by(&self) -> &[Arc<str>] {
+        &self.advertised.by
+    }
+
     /// Where it has endpoints.
     pub(super) fn serving(&self) -> Arc<Serving> {
         Arc::clone(&self.serving)

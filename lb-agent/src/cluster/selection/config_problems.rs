@@ -11,7 +11,7 @@ use crate::{
     ranges::{AddressRange, RangeError},
 };
 
-/// All of it, in the order of kinds and names.
+/// What is wrong with them whatever Services there are, in the order of kinds and names.
 pub(super) fn config_problems(cluster: &Cluster) -> Vec<Problem> {
     let mut problems = rejected(ConfigKind::IpAddressPool, &cluster.rejected_pools);
     problems.extend(overlaps(cluster));
@@ -20,8 +20,23 @@ pub(super) fn config_problems(cluster: &Cluster) -> Vec<Problem> {
         let idle = idle(advertisement, cluster);
         problems.extend(idle.map(|what| problem(ConfigKind::L2Advertisement, name, what, false)));
     }
+    sorted(problems)
+}
+
+/// Both, in the order of kinds and names.
+pub(super) fn merged(some: &[Problem], others: Vec<Problem>) -> Vec<Problem> {
+    sorted(some.iter().cloned().chain(others).collect())
+}
+
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
     problems
+}
+
+/// Of an advertisement that would select by its labels.
+pub(super) fn selects_no_service(name: &str) -> Problem {
+    let what = "selects no Service that has an address of its pools: look at serviceSelectors and the Services' labels";
+    problem(ConfigKind::L2Advertisement, name, what.to_owned(), false)
 }
 
 fn problem(kind: ConfigKind, name: &str, what: String, is_invalid: bool) -> Problem {

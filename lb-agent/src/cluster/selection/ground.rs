@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Options,
-    config_problems::config_problems,
+    config_problems::{config_problems, selects_no_service},
     configuration::{self, AdvertisementInUse, Configuration},
     fields::{Entry, Field, Fields},
     nodes,
@@ -29,7 +29,7 @@ pub(super) struct Ground {
     pub(super) nodes: Arc<BTreeMap<Arc<str>, NodeVerdict>>,
     pub(super) members: Vec<roster::Node>,
     pub(super) interfaces: Interfaces,
-    pub(super) problems: Arc<[Problem]>,
+    pub(super) problems: Vec<Problem>,
     pub(super) configuration: Arc<Configuration>,
     pub(super) fields: Fields,
     own_addresses: HashMap<IpAddr, Arc<str>>,
@@ -86,12 +86,11 @@ impl Ground {
             pool: Arc::clone(pool),
             advertisements: selecting(&advertisements, name, &pool.labels),
         };
-        let problems = config_problems(cluster);
         let configuration = configuration(cluster, &advertisements);
         Self {
             members: nodes::members(&nodes),
             interfaces: interfaces(&options.interfaces, &advertisements),
-            problems: if problems == *before.problems { before.problems } else { problems.into() },
+            problems: config_problems(cluster),
             configuration: if configuration == *before.configuration {
                 before.configuration
             } else {
@@ -105,6 +104,17 @@ impl Ground {
             advertised: before.advertised,
             nodes,
         }
+    }
+
+    /// What is to be told of advertisements that select pools, and Services by their labels, but none of all Services.
+    pub(super) fn without_service(&self, has_service: impl Fn(&Arc<str>) -> bool) -> Vec<Problem> {
+        let with_pool: BTreeSet<usize> =
+            self.pools.iter().flat_map(|pool| &pool.advertisements).copied().collect();
+        let all = self.advertisements.iter().enumerate();
+        let idle = all.filter(|(number, AdvertisementGround { name, advertisement, .. })| {
+            !advertisement.service_selectors.is_empty() && with_pool.contains(number) && !has_service(name)
+        });
+        idle.map(|(_, advertisement)| selects_no_service(&advertisement.name)).collect()
     }
 
     /// The Node that has an address for its own.

@@ -227,6 +227,28 @@ fn an_advertisement_that_selects_no_node_says_so() {
 }
 
 #[test]
+fn an_advertisement_that_selects_no_service_says_so_until_it_does() {
+    let mut index = three_nodes();
+    index.put("all", advertisement().services("app=web"));
+    let mut selector = Selector::default();
+    let mut problems = |index: &Index| -> Vec<String> {
+        let selection = selector.select(index.cluster(), &options());
+        selection.problems.iter().map(ToString::to_string).collect()
+    };
+    let told = [
+        "L2Advertisement all: selects no Service that has an address of its pools: look at serviceSelectors and the \
+                 Services' labels",
+    ];
+    assert_eq!(problems(&index), told);
+    index.serve("default/web", service(&["10.0.0.1"]).labelled("app=web"), &["n1"]);
+    assert_eq!(problems(&index), [""; 0]);
+    index.serve("default/web", service(&["10.0.0.1"]).labelled("app=dns"), &["n1"]);
+    assert_eq!(problems(&index), told);
+    index.put("all", advertisement());
+    assert_eq!(problems(&index), [""; 0], "it selects all");
+}
+
+#[test]
 fn weights_add_up_over_the_advertisements_that_select_the_node() {
     let mut index = three_nodes();
     index.put("n1", node("192.168.0.1").labelled("disk=ssd,rack=a"));
