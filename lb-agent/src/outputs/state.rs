@@ -25,8 +25,15 @@ pub const NODE: &str = "metallb.io/node-name";
 const VALID: &str = "ConfigurationValid";
 /// Of the advertisements: each selects something.
 const EFFECTIVE: &str = "AdvertisementsEffective";
+/// Of the node: others can probe it.
+const REACHABLE: &str = "NodeHasAddress";
 /// Longer texts are refused.
 const MAX_MESSAGE: usize = 32_768;
+
+/// What that is told by.
+const NO_ADDRESS: &str = "neither the Node's status nor its agent tells an IP address by which others could probe this node, so it \
+                          announces only what no other node may: look at status.addresses, and at the addresses of the \
+                          interfaces that carry VIPs";
 
 /// What a ConfigurationState is to say.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,7 +80,7 @@ pub fn write(
         ]
         .map(|(key, value)| (key.to_owned(), value))
         .into(),
-        status: status(selection, problems, status_before, now),
+        status: status(me, selection, problems, status_before, now),
     };
     let stands = existing.is_some_and(|existing| says(existing, &state));
     (!stands).then_some(state)
@@ -104,6 +111,7 @@ fn has_status(existing: &ConfigurationStateStatus, wanted: &ConfigurationStateSt
 }
 
 fn status(
+    me: &str,
     selection: &Selection,
     settings: &[String],
     before: Option<&ConfigurationStateStatus>,
@@ -115,11 +123,14 @@ fn status(
     };
     let invalid: Vec<String> = told(true).chain(settings.iter().cloned()).collect();
     let idle: Vec<String> = told(false).collect();
+    let lacks_address = selection.nodes.get(me).is_some_and(|node| node.addresses.is_empty());
+    let unreachable: Vec<String> = lacks_address.then(|| NO_ADDRESS.to_owned()).into_iter().collect();
     let result = if invalid.is_empty() { ConfigurationResult::Valid } else { ConfigurationResult::Invalid };
     let before = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
     let conditions = vec![
         condition(VALID, ["AllUsed", "LastValidUsed"], &invalid, before, now),
         condition(EFFECTIVE, ["AllSelect", "SelectsNothing"], &idle, before, now),
+        condition(REACHABLE, ["Told", "NoneTold"], &unreachable, before, now),
     ];
     ConfigurationStateStatus { result: Some(result), error_summary: invalid.join("; "), conditions }
 }

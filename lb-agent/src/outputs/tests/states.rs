@@ -9,6 +9,7 @@ use k8s_openapi::{
 
 use super::*;
 use crate::{
+    cluster::objects::Node,
     crds::{ConfigurationResult, ConfigurationState, ConfigurationStateSpec, ConfigurationStateStatus},
     outputs::state,
 };
@@ -28,6 +29,10 @@ fn valid(second: i64) -> Condition {
 
 fn effective(second: i64) -> Condition {
     condition("AdvertisementsEffective", ["True", "AllSelect"], "", second)
+}
+
+fn reachable(second: i64) -> Condition {
+    condition("NodeHasAddress", ["True", "Told"], "", second)
 }
 
 fn machines() -> BTreeSet<String> {
@@ -71,7 +76,7 @@ fn a_configuration_without_problems_is_valid() {
         status: ConfigurationStateStatus {
             result: Some(ConfigurationResult::Valid),
             error_summary: String::new(),
-            conditions: vec![valid(10), effective(10)],
+            conditions: vec![valid(10), effective(10), reachable(10)],
         },
     };
     assert_eq!(write(&three_nodes(), None, 10), Some(expected));
@@ -95,6 +100,7 @@ fn what_is_wrong_with_the_configuration_is_told_and_only_a_change_moves_the_time
         conditions: vec![
             condition("ConfigurationValid", ["False", "LastValidUsed"], invalid, 30),
             not_effective(30),
+            reachable(10),
         ],
     };
     let second = write(&index, Some(&first), 30).unwrap();
@@ -104,9 +110,24 @@ fn what_is_wrong_with_the_configuration_is_told_and_only_a_change_moves_the_time
     let expected = ConfigurationStateStatus {
         result: Some(ConfigurationResult::Valid),
         error_summary: String::new(),
-        conditions: vec![valid(40), not_effective(30)],
+        conditions: vec![valid(40), not_effective(30), reachable(10)],
     };
     assert_eq!(third.status, expected);
+}
+
+#[test]
+fn a_node_that_nobody_could_probe_says_so() {
+    let mut index = three_nodes();
+    index.put("n1", Node { addresses: vec![], ..node("192.168.0.1") });
+    let told = |state: Option<State>| {
+        let conditions = state.unwrap().status.conditions;
+        let of_node = conditions.into_iter().find(|condition| condition.type_ == "NodeHasAddress").unwrap();
+        (of_node.status, of_node.reason, of_node.message.contains("status.addresses"))
+    };
+    let expected = ("False".to_owned(), "NoneTold".to_owned(), true);
+    assert_eq!(told(write(&index, None, 10)), expected);
+    let other = state::write("n2", &select(&index), own(&[], &machines()), None, &at(10));
+    assert_eq!(told(other), ("True".to_owned(), "Told".to_owned(), false));
 }
 
 #[test]
