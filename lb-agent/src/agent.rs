@@ -122,6 +122,8 @@ pub struct Agent {
     chronicle: Chronicle,
     /// The states of holding that were last reported.
     reported: Option<(u64, u64, bool)>,
+    /// No report before that.
+    report_from: BoottimeNs,
     /// Counts up with every other change that a report shows.
     news: u64,
 }
@@ -182,6 +184,7 @@ impl Agent {
             counters: AgentCounters::default(),
             chronicle: Chronicle::default(),
             reported: None,
+            report_from: 0,
             news: 0,
         })
     }

@@ -23,7 +23,7 @@ use crate::{
     health::Health,
     http,
     metrics::{Kernel, Metrics},
-    model::Interface,
+    model::{BoottimeNs, Interface},
     netlink::{self, Monitor},
     pins::{LockedPins, Pins},
     plan::Plan,
@@ -139,8 +139,8 @@ async fn next_question(questions: &mut Option<Questions>) -> Option<Asked> {
 }
 
 /// Publishes what outputs have to know, if it is not what they know.
-fn publish(agent: &mut Agent, reports: &watch::Sender<Arc<Report>>) {
-    if let Some(report) = agent.new_report() {
+fn publish(agent: &mut Agent, reports: &watch::Sender<Arc<Report>>, now: BoottimeNs) {
+    if let Some(report) = agent.new_report(now) {
         reports.send_if_modified(|known| {
             let is_new = **known != report;
             if is_new {
@@ -246,22 +246,21 @@ async fn serve(mut agent: Agent, mut source: Source, ends: Ends, health: &Health
         } else {
             agent.turn(now)
         }
+        if let Some(seen) = source.carried_out() {
+            agent.counters().mapped(seen, clock::boottime_ns());
+        }
         // After the turn: a view that came with the first word has been followed by now.
         agent.set_view_stale(source.is_stale(now), now);
         if let Err(error) = marker.follow(source.followed(now)) {
             error!("`lb-agent status` cannot tell how good the view is: {error}");
         }
         if is_tick && reports.receiver_count() > 0 {
-            publish(&mut agent, &reports);
+            publish(&mut agent, &reports, now);
         }
         if let Some(sessions) = agent.new_sessions(clock::boottime_ns()) {
             probing.set_sessions(sessions);
         }
-        let now = clock::boottime_ns();
-        if let Some(seen) = source.take_seen() {
-            agent.counters().mapped(seen, now);
-        }
-        health.turned(now, agent.valid_until(), agent.is_attached());
+        health.turned(clock::boottime_ns(), agent.valid_until(), agent.is_attached());
     }
     info!("agent stopped: the kernel answers on until the lease ends");
     Ok(())

@@ -108,12 +108,12 @@ impl Source {
         }
     }
 
-    /// When the first of the changes that led to the last plan was heard of, where that is not just now; only the first time that
-    /// it is asked for.
-    pub fn take_seen(&mut self) -> Option<BoottimeNs> {
+    /// The last plan has been carried out. Says when the first of the changes that led to it was heard of, where that is not just
+    /// now; only the first time.
+    pub fn carried_out(&mut self) -> Option<BoottimeNs> {
         match self {
             Self::File(_) => None,
-            Self::Cluster(cluster) => cluster.take_seen(),
+            Self::Cluster(cluster) => cluster.carried_out(),
         }
     }
 

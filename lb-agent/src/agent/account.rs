@@ -13,14 +13,19 @@ use crate::{
     report::Report,
 };
 
+/// Between two reports: among very many units they cost some milliseconds.
+const REPORT_INTERVAL_NS: u64 = 1_000_000_000;
+
 impl Agent {
-    /// What outputs have to know, if it may have changed since the last call.
-    pub fn new_report(&mut self) -> Option<Report> {
+    /// What outputs have to know, if it may have changed since the last one. What changes all the time is told once a second.
+    pub fn new_report(&mut self, now: BoottimeNs) -> Option<Report> {
         let has_lease = self.lease.has_lease();
         let state = (self.holding.version(), self.news, has_lease);
-        if self.reported.replace(state) == Some(state) {
+        if self.reported == Some(state) || now < self.report_from {
             return None;
         }
+        self.reported = Some(state);
+        self.report_from = now + REPORT_INTERVAL_NS;
         let Self { group, holding, chronicle, .. } = self;
         let units = chronicle.units(holding, |node| group.node_name(node));
         let name = |interface: &Interface| (interface.index, Arc::from(interface.name.as_str()));

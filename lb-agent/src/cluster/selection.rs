@@ -261,7 +261,7 @@ impl Selector {
         };
         Selection {
             plan: Arc::new(plan),
-            services: self.verdicts.values().cloned().collect(),
+            services: Services::from(&self.verdicts),
             nodes: Arc::clone(nodes),
             problems: self.problems(),
             configuration: Arc::clone(configuration),

@@ -27,6 +27,8 @@ pub struct ClusterSource {
     /// What is wrong with the file.
     problem: Option<String>,
     selection: Arc<Selection>,
+    /// The one before. Of very many Services it takes a while to let go, which may wait until the map is written.
+    outdated: Option<Arc<Selection>>,
     /// It follows from what was left on disk.
     is_from_disk: bool,
     /// When the first of the changes that led to it was heard of, until somebody wants to know.
@@ -66,6 +68,7 @@ impl ClusterSource {
             options,
             problem: None,
             selection: Arc::default(),
+            outdated: None,
             is_from_disk: true,
             seen: None,
         })
@@ -121,7 +124,7 @@ impl ClusterSource {
         match published {
             Some(published) if !Arc::ptr_eq(&published.selection, &self.selection) => {
                 self.seen = Some(published.seen);
-                self.selection = published.selection;
+                self.outdated = Some(std::mem::replace(&mut self.selection, published.selection));
                 News::Plan(Arc::clone(&self.selection.plan))
             }
             Some(_) | None => News::Nothing,
@@ -172,8 +175,9 @@ impl ClusterSource {
         &self.selection
     }
 
-    /// When the first of the changes that led to the last plan was heard of; only the first time that it is asked for.
-    pub fn take_seen(&mut self) -> Option<BoottimeNs> {
+    /// The last plan has been carried out. Says when the first of the changes that led to it was heard of; only the first time.
+    pub fn carried_out(&mut self) -> Option<BoottimeNs> {
+        self.outdated = None;
         self.seen.take()
     }
 

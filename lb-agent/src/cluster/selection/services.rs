@@ -1,6 +1,6 @@
 //! What was found of all Services: copied for every change of one of them, and so as flat as can be.
 
-use std::{ops::Index, sync::Arc};
+use std::{collections::BTreeMap, ops::Index, sync::Arc};
 
 use super::ServiceVerdict;
 use crate::cluster::objects::ObjectName;
@@ -45,11 +45,9 @@ impl Services {
     }
 }
 
-impl FromIterator<Arc<ServiceVerdict>> for Services {
-    fn from_iter<T: IntoIterator<Item = Arc<ServiceVerdict>>>(verdicts: T) -> Self {
-        let mut all: Vec<Arc<ServiceVerdict>> = verdicts.into_iter().collect();
-        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        Self(all)
+impl From<&BTreeMap<ObjectName, Arc<ServiceVerdict>>> for Services {
+    fn from(by_name: &BTreeMap<ObjectName, Arc<ServiceVerdict>>) -> Self {
+        Self(by_name.values().cloned().collect())
     }
 }
 

@@ -100,7 +100,7 @@ fn a_service_with_an_address_and_an_endpoint_is_announced_by_one_of_all_nodes() 
     };
     let expected = Selection {
         plan: Arc::new(plan),
-        services: Services::from_iter([Arc::new(verdict)]),
+        services: Services::from(&[(named("default/web"), Arc::new(verdict))].into()),
         nodes: Arc::new([("n1".into(), node(1)), ("n2".into(), node(2)), ("n3".into(), node(3))].into()),
         problems: [].into(),
         configuration: Arc::new(configuration),
