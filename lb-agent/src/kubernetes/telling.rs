@@ -53,6 +53,8 @@ use crate::{
 const SETTLE: Duration = Duration::from_millis(300);
 /// So many writes, and then it is seen what is still to be written.
 const PORTION: usize = 64;
+/// Before the next portion: the API server has others to serve, and this node's CPUs have more to do.
+const PAUSE: Duration = Duration::from_millis(200);
 /// So many of them at the same time.
 const AT_ONCE: usize = 4;
 
@@ -206,6 +208,7 @@ impl Telling {
                 }
                 Portion::Later(why) => return Err(why),
             }
+            sleep(PAUSE).await;
             // There may be enough to write for minutes. What is new meanwhile settles, too.
             if self.has_news() && noticed.get_or_insert_with(Instant::now).elapsed() >= SETTLE {
                 noticed = None;
