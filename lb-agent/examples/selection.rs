@@ -44,7 +44,8 @@ fn main() {
         for run in 0..RUNS {
             let (time, after) = timed(|| {
                 change(&mut index, run);
-                selecting.select(index.cluster(), &options)
+                let changes = index.take_changes();
+                selecting.select_changes(index.cluster(), &changes, &options)
             });
             assert!(!Arc::ptr_eq(&before, &after), "each change has consequences");
             before = after;

@@ -3,6 +3,7 @@
 //! Kubernetes' own types stop at the rim (`kubernetes`), which trims each object to one of these before it is stored, so
 //! that a change of anything else (a Node's heartbeat) is no change here.
 
+pub mod changes;
 #[cfg(test)]
 pub(crate) mod events;
 #[cfg(test)]

@@ -16,6 +16,7 @@ use admission::Admission;
 
 use super::{
     Cluster,
+    changes::Changes,
     objects::{Advertisement, AgentAddresses, AgentSlice, Node, ObjectName, Pool, Service, Slice},
 };
 use crate::model::BoottimeNs;
@@ -43,6 +44,11 @@ pub trait Object: PartialEq + Sized {
         &[]
     }
 
+    /// Takes note that the one of this name may have changed.
+    fn note(_name: &Self::Name, changes: &mut Changes) {
+        changes.is_rest = true;
+    }
+
     /// Whether it is of any account in this cluster.
     fn matters(&self, _cluster: &Cluster) -> bool {
         true
@@ -54,13 +60,14 @@ pub trait Object: PartialEq + Sized {
 pub struct Index {
     cluster: Cluster,
     admission: Admission,
+    changes: Changes,
 }
 
 impl Index {
     /// Goes on with a cluster that was known before, so with the agents that were admitted then.
     #[must_use]
     pub fn new(cluster: Cluster) -> Self {
-        Self { cluster, admission: Admission::default() }
+        Self { cluster, admission: Admission::default(), changes: Changes::all() }
     }
 
     /// The cluster.
@@ -69,12 +76,18 @@ impl Index {
         &self.cluster
     }
 
+    /// What may have changed since the last call.
+    pub fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
+    }
+
     /// An object was added, or is now thus. Says whether anything may follow from that.
     pub fn apply<O: Object>(&mut self, name: O::Name, object: O) -> bool {
         if let Some(rejected) = O::rejected(&mut self.cluster) {
             let problems = object.problems();
             if !problems.is_empty() {
                 let is_known = rejected.get(&name).is_some_and(|known| **known == *problems);
+                O::note(&name, &mut self.changes);
                 rejected.insert(name, problems.into());
                 return !is_known;
             }
@@ -84,6 +97,7 @@ impl Index {
         if known.is_some_and(|known| **known == object) {
             return was_rejected;
         }
+        O::note(&name, &mut self.changes);
         let before = O::all(&mut self.cluster).insert(name.clone(), Arc::new(object));
         let now = O::all(&mut self.cluster).get(&name).cloned();
         before.into_iter().chain(now).any(|object| object.matters(&self.cluster))
@@ -92,6 +106,7 @@ impl Index {
     /// An object is gone. Says whether anything may follow from that.
     pub fn delete<O: Object>(&mut self, name: &O::Name) -> bool {
         let was_rejected = self.forget_rejection::<O>(name);
+        O::note(name, &mut self.changes);
         let before = O::all(&mut self.cluster).remove(name);
         was_rejected || before.is_some_and(|object| object.matters(&self.cluster))
     }
@@ -117,6 +132,7 @@ impl Index {
     pub fn settle(&mut self, now: BoottimeNs) -> bool {
         let agents = self.admission.judge(&self.cluster, now);
         let has_changed = agents != self.cluster.agents;
+        self.changes.is_rest |= has_changed;
         self.cluster.agents = agents;
         has_changed
     }
@@ -128,7 +144,12 @@ impl Index {
     }
 
     fn forget_rejection<O: Object>(&mut self, name: &O::Name) -> bool {
-        O::rejected(&mut self.cluster).is_some_and(|rejected| rejected.remove(name).is_some())
+        let was_rejected =
+            O::rejected(&mut self.cluster).is_some_and(|rejected| rejected.remove(name).is_some());
+        if was_rejected {
+            O::note(name, &mut self.changes);
+        }
+        was_rejected
     }
 }
 
@@ -138,6 +159,10 @@ impl Object for Service {
     fn all(cluster: &mut Cluster) -> &mut All<Self> {
         &mut cluster.services
     }
+
+    fn note(name: &ObjectName, changes: &mut Changes) {
+        changes.services.insert(name.clone());
+    }
 }
 
 impl Object for Slice {
@@ -145,6 +170,10 @@ impl Object for Slice {
 
     fn all(cluster: &mut Cluster) -> &mut All<Self> {
         &mut cluster.slices
+    }
+
+    fn note(name: &ObjectName, changes: &mut Changes) {
+        changes.slices.insert(name.clone());
     }
 
     /// Those of Services of other types are kept (the Service may come later, or become one), but nothing follows from them.

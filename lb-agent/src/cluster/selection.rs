@@ -34,7 +34,7 @@ pub use verdict::{
 
 use units::Part;
 
-use super::{Cluster, objects::ObjectName};
+use super::{Cluster, changes::Changes, objects::ObjectName};
 use crate::{
     holding::Failback,
     plan::{Interfaces, Plan, PlannedUnit},
@@ -105,7 +105,17 @@ struct Touched {
 impl Selector {
     /// What the cluster comes to: the same object as before when that is the same.
     pub fn select(&mut self, cluster: &Cluster, options: &Options) -> Arc<Selection> {
-        let (own, is_rest_new) = self.seen.follow(cluster);
+        self.select_changes(cluster, &Changes::all(), options)
+    }
+
+    /// The same, where no more may have changed since the last call than that.
+    pub fn select_changes(
+        &mut self,
+        cluster: &Cluster,
+        changes: &Changes,
+        options: &Options,
+    ) -> Arc<Selection> {
+        let (own, is_rest_new) = self.seen.follow(cluster, changes);
         let is_ground_new = is_rest_new || self.options != *options;
         if is_ground_new {
             self.options.clone_from(options);

@@ -130,7 +130,8 @@ impl Keeper {
             return None;
         }
         self.is_unsaved |= self.is_complete();
-        let selection = self.selector.select(self.index.cluster(), &self.options);
+        let changes = self.index.take_changes();
+        let selection = self.selector.select_changes(self.index.cluster(), &changes, &self.options);
         let published = Published { selection, is_from_disk: !self.is_complete(), seen };
         let is_same = self.published.as_ref().is_some_and(|known| {
             Arc::ptr_eq(&known.selection, &published.selection)

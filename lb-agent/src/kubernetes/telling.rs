@@ -56,7 +56,7 @@ const PORTION: usize = 64;
 /// Before the next portion: the API server has others to serve, and this node's CPUs have more to do.
 const PAUSE: Duration = Duration::from_millis(200);
 /// So many of them at the same time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 
 /// Who tells, and by what name.
 pub struct Identity<'a> {

@@ -1,7 +1,7 @@
 //! What was looked at last, and what is different now.
 
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -9,6 +9,7 @@ use super::verdict::Serving;
 use crate::{
     cluster::{
         Cluster,
+        changes::Changes,
         objects::{ObjectName, Service, Slice},
     },
     side_by_side::changes,
@@ -27,14 +28,16 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Takes a look. Says which Services have changed, themselves or their endpoints, and whether anything else has.
-    pub(super) fn follow(&mut self, cluster: &Cluster) -> (Vec<ObjectName>, bool) {
+    /// Takes a look at what may have changed. Says which Services have changed, themselves or their endpoints, and whether anything else has.
+    pub(super) fn follow(&mut self, cluster: &Cluster, changes: &Changes) -> (Vec<ObjectName>, bool) {
+        let Changes { services, slices, is_rest, is_all } = changes;
+        let (services, slices) = ((!is_all).then_some(services), (!is_all).then_some(slices));
         let mut changed = Vec::new();
-        for (name, service) in differences(&self.services, &cluster.services) {
+        for (name, service) in differences(&self.services, &cluster.services, services) {
             changed.push(name.clone());
             put(&mut self.services, name, service);
         }
-        for (name, slice) in differences(&self.slices, &cluster.slices) {
+        for (name, slice) in differences(&self.slices, &cluster.slices, slices) {
             if let Some(before) = self.slices.get(&name) {
                 changed.push(before.service.clone());
                 forget(&mut self.endpoints, &before.service, &name);
@@ -50,7 +53,7 @@ impl Seen {
         }
         changed.sort_unstable();
         changed.dedup();
-        (changed, self.follow_rest(cluster))
+        (changed, *is_rest && self.follow_rest(cluster))
     }
 
     /// Where a Service has endpoints.
@@ -114,11 +117,19 @@ fn put<V>(all: &mut BTreeMap<ObjectName, Arc<V>>, name: ObjectName, value: Optio
     }
 }
 
-/// What has to be put or taken away to make `now` of `before`. This is what each event costs however many objects there are.
+/// What has to be put or taken away to make `now` of `before`, where no more than these may have changed; `None`: all may.
 fn differences<V: PartialEq>(
     before: &BTreeMap<ObjectName, Arc<V>>,
     now: &BTreeMap<ObjectName, Arc<V>>,
+    may: Option<&BTreeSet<ObjectName>>,
 ) -> Vec<(ObjectName, Option<Arc<V>>)> {
-    let is_other = |(_, old, new): &(_, Option<&Arc<V>>, Option<&Arc<V>>)| old != new;
-    changes(before, now).filter(is_other).map(|(name, _, new)| (name.clone(), new.cloned())).collect()
+    let difference = |(name, old, new): (&ObjectName, Option<&Arc<V>>, Option<&Arc<V>>)| {
+        (old != new).then(|| (name.clone(), new.cloned()))
+    };
+    match may {
+        Some(names) => {
+            names.iter().filter_map(|name| difference((name, before.get(name), now.get(name)))).collect()
+        }
+        None => changes(before, now).filter_map(difference).collect(),
+    }
 }

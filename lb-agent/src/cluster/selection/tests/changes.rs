@@ -63,7 +63,8 @@ proptest! {
         for event in events {
             event.clone().apply(&mut index);
             index.settle(0);
-            let followed = selector.select(index.cluster(), &options());
+            let changes = index.take_changes();
+            let followed = selector.select_changes(index.cluster(), &changes, &options());
             let fresh = select(&index);
             prop_assert_eq!(&*followed, &*fresh, "after {:?}", event);
             prop_assert_eq!(Arc::ptr_eq(&followed, &before), followed == before, "published only when it changed");
