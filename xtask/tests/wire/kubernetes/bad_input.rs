@@ -225,16 +225,18 @@ fn a_selector_that_matches_nothing_silences_its_own_advertisement_alone(
     let none = [json!({"matchLabels": {"rack": "none"}})];
     let no_node = "L2Advertisement all: selects no Node: look at nodeSelectors and the Nodes' labels";
     let no_pool = "L2Advertisement all: selects no IPAddressPool: look at ipAddressPools, ipAddressPoolSelectors and the pools' labels";
-    // That there is no such Service, yet, is nothing to put right: `lb-agent explain` has it.
-    let fields: [(&str, &[&str]); 3] =
-        [("nodeSelectors", &[no_node]), ("ipAddressPoolSelectors", &[no_pool]), ("serviceSelectors", &[])];
+    let no_service = "L2Advertisement all: selects no Service that has an address of its pools: look at serviceSelectors and the \
+                      Services' labels";
+    let fields =
+        [("nodeSelectors", no_node), ("ipAddressPoolSelectors", no_pool), ("serviceSelectors", no_service)];
     for (field, told) in fields {
         cluster.plane.set_advertisement(&json!({field: none}))?;
         assert_falls_silent(&kube, unit)?;
-        wait_effective(&kube, cluster, told)?;
+        wait_effective(&kube, cluster, &[told])?;
         assert_eq!(assert_answered_by_holder(&kube, other)?, holder);
         cluster.plane.set_advertisement(&json!({}))?;
         assert_answered_by_holder(&kube, unit)?;
+        wait_effective(&kube, cluster, &[])?;
     }
     Ok(())
 }
