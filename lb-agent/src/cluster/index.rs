@@ -161,7 +161,7 @@ impl Object for Service {
     }
 
     fn note(name: &ObjectName, changes: &mut Changes) {
-        changes.services.insert(name.clone());
+        changes.note_service(name);
     }
 }
 
@@ -173,7 +173,7 @@ impl Object for Slice {
     }
 
     fn note(name: &ObjectName, changes: &mut Changes) {
-        changes.slices.insert(name.clone());
+        changes.note_slice(name);
     }
 
     /// Those of Services of other types are kept (the Service may come later, or become one), but nothing follows from them.
