@@ -38,6 +38,7 @@ use super::{
     backoff::Backoff,
     keeper::Published,
     story::{Story, causes},
+    watching::pause,
     writing::{Outcome, Writer, rule},
 };
 use crate::{
@@ -87,6 +88,8 @@ pub struct Telling {
     states: States,
     changed: Arc<Notify>,
     backoff: Backoff,
+    /// Tells when the API answers again.
+    returns: watch::Receiver<()>,
     is_failing: bool,
     counters: ApiCounters,
     /// What was told of refusals.
@@ -133,6 +136,7 @@ impl Telling {
             namespace: namespace.to_owned(),
             changed,
             backoff: Backoff::default(),
+            returns: story.returns(),
             is_failing: false,
             counters,
             refused: BTreeSet::new(),
@@ -160,8 +164,7 @@ impl Telling {
                         Some(why) => debug!("still not written: {why}"),
                         None => {}
                     }
-                    let now = Duration::from_nanos(clock::boottime_ns());
-                    sleep(self.backoff.failed(now, fastrand::f64())).await;
+                    pause(&mut self.backoff, &mut self.returns, clock::boottime_ns()).await;
                 }
             }
         }

@@ -106,7 +106,7 @@ pub async fn watch<K: Kind>(
 
 /// Waits after a failure. Once the API answers again, after a silence that has made the waits of all kinds long, none of them
 /// waits for longer than at first: the word that one of them has makes the view count as fresh.
-async fn pause(backoff: &mut Backoff, returns: &mut Receiver<()>, now: BoottimeNs) {
+pub async fn pause(backoff: &mut Backoff, returns: &mut Receiver<()>, now: BoottimeNs) {
     if returns.has_changed().unwrap_or(false) {
         returns.mark_unchanged();
         backoff.succeeded();

@@ -1,6 +1,6 @@
 //! What of this node's stands in the API.
 
-use std::{collections::BTreeMap, fmt::Debug, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Debug, pin::pin, sync::Arc};
 
 use futures_util::{Stream, StreamExt as _};
 use k8s_openapi::NamespaceResourceScope;
@@ -15,10 +15,7 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::{
-    sync::{Notify, mpsc},
-    time::sleep,
-};
+use tokio::sync::{Notify, mpsc};
 
 use super::ledger::Change;
 use crate::{
@@ -27,7 +24,7 @@ use crate::{
     kubernetes::{
         backoff::Backoff,
         story::Story,
-        watching::{PAGE_SIZE, Selectors, config},
+        watching::{PAGE_SIZE, Selectors, config, pause},
     },
     outputs::l2_status::{self, Existing},
 };
@@ -176,7 +173,7 @@ async fn watched<E, F: Future<Output = bool>>(
     mut take: impl FnMut(E) -> F,
 ) {
     let mut events = pin!(events);
-    let mut backoff = Backoff::default();
+    let (mut backoff, mut returns) = (Backoff::default(), story.returns());
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
@@ -188,8 +185,7 @@ async fn watched<E, F: Future<Output = bool>>(
             }
             Err(error) => {
                 story.failed(plural, &error);
-                let now = Duration::from_nanos(clock::boottime_ns());
-                sleep(backoff.failed(now, fastrand::f64())).await;
+                pause(&mut backoff, &mut returns, clock::boottime_ns()).await;
             }
         }
     }
