@@ -34,8 +34,8 @@ pub fn is_served(
         && if need.watch_all {
             need.predecessors.iter().all(is_probed)
         } else if must_search(need, &liveness) {
-            let mut unknown = need.predecessors.iter().filter(|&&node| liveness(node).is_none());
-            unknown.by_ref().take(UNKNOWN_AT_A_TIME).all(is_probed)
+            let unknown = need.predecessors.iter().filter(|&&node| liveness(node).is_none());
+            unknown.take(UNKNOWN_AT_A_TIME).all(is_probed)
         } else {
             let serves = |node: &NodeId| serves(liveness(*node)) && !need.silent.contains(node);
             let mut serving = need.predecessors.iter().filter(|node| serves(node)).peekable();

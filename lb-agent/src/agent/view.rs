@@ -56,7 +56,7 @@ impl Agent {
         };
         let addresses = || changed.addresses_gone().chain(changed.addresses_new(view));
         let has_ipv6 = addresses().any(|address| address.is_ipv6());
-        let is_own = addresses().any(|address| self.has_address(address));
+        let is_own = addresses().any(|address| self.host_addresses().any(|own| own == address));
         if has_ipv6 {
             self.want_groups();
         }
@@ -66,10 +66,10 @@ impl Agent {
         }
     }
 
-    /// Whether this host has an address.
-    fn has_address(&self, address: IpAddr) -> bool {
-        let mut own = self.interfaces.iter().flat_map(|interface| &interface.addresses);
-        own.any(|&(known, _)| known == address)
+    /// The addresses of this host, on any interface.
+    fn host_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let addresses = self.interfaces.iter().flat_map(|interface| &interface.addresses);
+        addresses.map(|&(address, _)| address)
     }
 
     /// An own address is a VIP now, or none any more: it may be what this node has probed from.
@@ -145,8 +145,7 @@ impl Agent {
 
     /// Whether a VIP is an address of this host, as under kube-proxy IPVS.
     pub(super) fn has_local_vip(&self) -> bool {
-        let mut local = self.interfaces.iter().flat_map(|interface| &interface.addresses);
-        local.any(|&(address, _)| self.group.is_vip(address))
+        self.host_addresses().any(|address| self.group.is_vip(address))
     }
 }
 
