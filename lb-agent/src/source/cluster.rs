@@ -169,12 +169,6 @@ impl ClusterSource {
         }
     }
 
-    /// What the cluster comes to, and why.
-    #[must_use]
-    pub const fn selection(&self) -> &Arc<Selection> {
-        &self.selection
-    }
-
     /// The last plan has been carried out. Says when the first of the changes that led to it was heard of; only the first time.
     pub fn carried_out(&mut self) -> Option<BoottimeNs> {
         self.outdated = None;
